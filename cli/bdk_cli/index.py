@@ -1,0 +1,242 @@
+"""``bdk index``: build, plan, look into, verify, query, audit and import galleries. Importing it imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bdk_cli.index_tables import human_bytes, parse_bytes, plan_rows, print_facts, print_table, progress
+
+index = typer.Typer(help="Galleries to retrieve from, and their indexes.", no_args_is_help=True)
+
+GalleryArgument = Annotated[str, typer.Argument(help="A gallery's folder, or its name in galleries.toml.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Gallery folder to write.", show_default=False)]
+Name = Annotated[str, typer.Option("--name", help="What the gallery is called.", show_default=False)]
+KeyModel = Annotated[str, typer.Option("--key-model", help="Pooled space of the embeddings, such as clip-vit-l14/pooled; inferred if only one fits.")]
+Licence = Annotated[str, typer.Option("--licence", help="Licence of the collection.")]
+Language = Annotated[list[str] | None, typer.Option("--language", help="Language of the captions; may be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(index, name="index")
+
+
+@index.command()
+def build(
+    source: Annotated[Path, typer.Argument(help="Folder of embeddings (img_emb/, text_emb/, metadata/), or of pictures with --embed.", show_default=False)],
+    out: Out,
+    name: Name,
+    key_model: KeyModel = "",
+    memory: Annotated[str, typer.Option("--memory", help="What building and searching may take, such as 4GB.")] = "4GB",
+    kind: Annotated[str, typer.Option("--type", help="auto, flat, ivf-flat, ivf-sq8 or opq-ivf-pq.")] = "auto",
+    on_disk: Annotated[bool | None, typer.Option("--on-disk/--in-memory", help="Where inverted lists stay; default: by memory.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy embeddings and metadata into the gallery instead of using them in place.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--index", help="Which embeddings to index: image, text; may be repeated.")] = None,
+    embed: Annotated[bool, typer.Option("--embed", help="The source holds pictures and captions: embed them first.")] = False,
+    device: Annotated[str, typer.Option("--device", help="Where --embed computes.")] = "cpu",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the training sample.")] = 0,
+    licence: Licence = "",
+    language: Language = None,
+    cluster: Annotated[str, typer.Option("--cluster", help="Run shards on dask: local:N, a scheduler's address, or a table of clusters.toml.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Build a gallery and its index, shard by shard; run the same command again to go on after an interruption."""
+    from bdk.galleries.building import BuildOptions, build_gallery, in_turn
+
+    tell = progress(quiet=as_json)
+    lost: dict[str, int] = {}
+    if embed:
+        source, key_model, lost = _embedded(source, out, key_model, device, tell)
+    key_model, facts = _model_facts(source, key_model)
+    facts |= {"licence": licence, "languages": tuple(language or ())}
+    options = BuildOptions(
+        name, key_model, parse_bytes(memory), None if kind == "auto" else _known_kind(kind), on_disk, copy, _modalities(only), seed, facts
+    )
+    if cluster:
+        manifest = _on_cluster(cluster, lambda map: build_gallery(source, out, options, map, tell))
+    else:
+        manifest = build_gallery(source, out, options, in_turn, tell)
+    print_facts(_facts(manifest, out) | ({"pictures_left_out": lost} if lost else {}), as_json)
+
+
+@index.command()
+def plan(
+    n: Annotated[float, typer.Argument(help="Rows; 2.3e9 is fine.", show_default=False)],
+    dim: Annotated[int, typer.Argument(help="Numbers of a row, such as 768.", show_default=False)],
+    memory: Annotated[str, typer.Option("--memory", help="What a search may take, such as 64GB.")] = "16GB",
+    gflops: Annotated[float, typer.Option("--gflops", help="Billion single-precision operations a second of the builder.")] = 100.0,
+    as_json: AsJson = False,
+) -> None:
+    """Size, memory and build time of each index type, before any work."""
+    from bdk.galleries.index_plans import choose_index
+
+    choice = choose_index(int(n), dim, parse_bytes(memory))
+    rows = plan_rows(int(n), dim, parse_bytes(memory), gflops)
+    chosen = {"type": choice.plan.kind, "factory": choice.plan.factory, "on_disk": choice.on_disk, "why": choice.why}
+    if as_json:
+        typer.echo(json.dumps({"types": rows, "chosen": chosen}, indent=1))
+        return
+    print_table(rows)
+    typer.echo(f"chosen: {chosen['type']}{' with its lists on disk' if choice.on_disk else ''}: {choice.why}")
+
+
+@index.command()
+def info(gallery: GalleryArgument, as_json: AsJson = False) -> None:
+    """What a gallery says of itself."""
+    from bdk.galleries.manifest import read_manifest
+
+    root = _folder(gallery)
+    print_facts(_facts(read_manifest(root), root), as_json)
+
+
+@index.command()
+def verify(gallery: GalleryArgument, as_json: AsJson = False) -> None:
+    """Hash every file and compare with the manifest; names every damaged one and exits with 1."""
+    from bdk.galleries.checking import damaged, write_seal
+    from bdk.galleries.manifest import read_manifest
+
+    root = _folder(gallery)
+    manifest = read_manifest(root)
+    found = damaged(root, manifest, lambda path: None if as_json else typer.echo(f"reading {path}", err=True))
+    if not found:
+        write_seal(root, manifest.files())
+    unhashed = [entry.path for entry in manifest.files() if not entry.sha256]
+    if as_json:
+        typer.echo(json.dumps({"files": len(manifest.files()), "damaged": dict(found), "without_checksum": unhashed}))
+    else:
+        for path, what in found:
+            typer.echo(f"{path}: {what}")
+        typer.echo(f"{len(manifest.files())} files, {len(found)} damaged, {len(unhashed)} without a checksum")
+    raise typer.Exit(1 if found else 0)
+
+
+@index.command()
+def query(
+    gallery: GalleryArgument,
+    text: Annotated[str, typer.Option("--text", help="Search for a caption.")] = "",
+    picture: Annotated[Path | None, typer.Option("--picture", help="Search for a picture file.")] = None,
+    row: Annotated[int, typer.Option("--row", help="Search for a row of the gallery itself.")] = -1,
+    keys: Annotated[Path | None, typer.Option("--keys", help="Search for the rows of a .npy file.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", help="Neighbours.")] = 8,
+    retriever: Annotated[str, typer.Option("--retriever", help="Which retriever searches.")] = "exact",
+    search_in: Annotated[str, typer.Option("--in", help="Search among the gallery's images or its captions: image or text.")] = "image",
+    as_json: AsJson = False,
+) -> None:
+    """Search a gallery and show what was found."""
+    from bdk.galleries.asking import ask
+
+    rows = ask(_folder(gallery), retriever, search_in, k, text=text, picture=picture, row=row, keys=keys)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str, ensure_ascii=False))
+        return
+    print_table(rows)
+
+
+@index.command()
+def audit(
+    gallery: GalleryArgument,
+    data: Annotated[str, typer.Option("--data", help="Data set whose test stimuli must not be in the gallery.")] = "demo",
+    cosine: Annotated[float, typer.Option("--cosine", help="Cosine from which an item counts as a near-duplicate.")] = 0.95,
+    k: Annotated[int, typer.Option("--k", "-k", help="Candidates examined per stimulus.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Look for test stimuli in a gallery: by perceptual hash and by near-duplicate embedding. Exits with 1 if any is found."""
+    from bdk.galleries.auditing import audit_gallery
+
+    found = audit_gallery(_folder(gallery), data, cosine=cosine, k=k)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, default=str, ensure_ascii=False))
+    else:
+        print_table(found["duplicates"])
+        typer.echo(f"{found['stimuli']} test stimuli against {found['items']:,} items: {len(found['duplicates'])} near-duplicates")
+    raise typer.Exit(1 if found["duplicates"] else 0)
+
+
+@index.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder that clip-retrieval serves from (image.index, metadata/).", show_default=False)],
+    out: Out,
+    name: Name,
+    key_model: Annotated[str, typer.Option("--key-model", help="Pooled space of the index; nothing in the folder says it.", show_default=False)],
+    embeddings: Annotated[Path | None, typer.Option("--embeddings", help="The embeddings it was built from, for exact ranking.")] = None,
+    hash: Annotated[bool | None, typer.Option("--hash/--no-hash", help="Hash files; default: those up to 1 GB.")] = None,
+    licence: Licence = "",
+    language: Language = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adopt an existing index folder where it lies: probe it, and write a manifest for it."""
+    from bdk.galleries.importing import import_folder
+
+    facts = {"licence": licence, "languages": tuple(language or ())}
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = import_folder(folder, out, name, key_model, embeddings, hash, facts)
+    print_facts(_facts(manifest, out), as_json)
+
+
+def _folder(gallery: str) -> Path:
+    from bdk.galleries.resolving import find_gallery
+
+    return find_gallery(gallery, gallery if Path(gallery).expanduser().exists() else None)
+
+
+def _facts(manifest: Any, root: Path) -> dict[str, Any]:
+    plain = manifest.model_dump(mode="json", exclude={"embeddings", "metadata", "tokens", "indexes", "format", "metric"})
+    sizes = {"embeddings": manifest.embeddings, "metadata": {"": manifest.metadata}}
+    plain |= {f"{part}_bytes": sum(f.bytes for files in table.values() for f in files) for part, table in sizes.items()}
+    plain["indexes"] = {
+        modality: {"type": e.kind, "bytes": sum(f.bytes for f in e.files), "on_disk": e.on_disk, "nlist": e.nlist, "nprobe": e.nprobe, "why": e.why}
+        for modality, e in manifest.indexes.items()
+    }
+    return {"folder": str(root), **plain, "fingerprint": manifest.fingerprint()}
+
+
+def _known_kind(kind: str) -> Any:
+    from bdk.errors import SpecError
+    from bdk.galleries.index_plans import KINDS
+
+    if kind not in KINDS:
+        raise SpecError(f"There is no index type {kind!r}.", where="--type", mend=f"Known: auto, {', '.join(KINDS)}.")
+    return kind
+
+
+def _modalities(only: list[str] | None) -> Any:
+    from bdk.errors import SpecError
+
+    wrong = [part for part in only or () if part not in ("image", "text")]
+    if wrong:
+        raise SpecError(f"There are no {wrong[0]!r} embeddings to index.", where="--index", mend="Known: image, text.")
+    return tuple(only or ("image",))
+
+
+def _embedded(source: Path, out: Path, key_model: str, device: str, tell: Any) -> tuple[Path, str, dict[str, int]]:
+    from bdk.galleries.embedding import embed_folder, towers
+    from bdk.registry import load
+
+    key_model = key_model or "clip-vit-l14/pooled"
+    lost = embed_folder(source, out / "embedded", towers(load(), key_model), device, tell)
+    return out / "embedded", key_model, lost
+
+
+def _model_facts(source: Path, key_model: str) -> tuple[str, dict[str, Any]]:
+    from bdk.galleries.asking import infer_key_model
+    from bdk.galleries.layouts import read_layout
+    from bdk.registry import load
+
+    return infer_key_model(load(), read_layout(source).dim, key_model)
+
+
+def _on_cluster(cluster: str, work: Callable[[Any], Any]) -> Any:
+    from bdk.executors import cluster_client
+    from bdk.galleries.cluster import dask_map
+
+    with cluster_client(cluster) as client:
+        return work(dask_map(client))
+
+
+__all__ = ["human_bytes", "index", "register"]

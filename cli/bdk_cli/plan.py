@@ -1,0 +1,91 @@
+"""``bdk plan``: what would be made, what is there already, and how large it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan")(plan)
+
+
+def plan(
+    context: typer.Context,
+    specs: Annotated[list[str] | None, typer.Argument(help="Bundled specs or TOML files; default: brainram.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Plan the smaller pass.")] = False,
+    store: Annotated[Path | None, typer.Option("--store", help="Artifact store to look into.")] = None,
+    sizes: Annotated[bool, typer.Option("--sizes/--no-sizes", help="Count parameters, memory and disk.")] = True,
+    plugin: Annotated[list[str] | None, typer.Option("--plugin", help="A plugin file or module to try.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON.")] = False,
+) -> None:
+    """Show the steps of some specs: to make or made, shared by which rows, parameters, memory, disk and time."""
+    from bdk.artifacts import Store
+    from bdk.runs import planned
+
+    made_plan, registry = planned(specs or (), overrides=context.obj or [], quick=quick, plugins=plugin or ())
+    artifacts = Store(store)
+    measured: dict[str, Any] = {}
+    if sizes:
+        from bdk.sizes import sizes_of
+
+        measured = sizes_of(made_plan, registry, artifacts)
+    rows = [_row(made_plan, step, artifacts, measured.get(step.key, {})) for step in made_plan.steps.values()]
+    notes = sorted({note for run in made_plan.runs for note in run.notes})
+    if as_json:
+        typer.echo(json.dumps({"steps": rows, "counts": made_plan.counts(), "notes": notes}, indent=1))
+        return
+    _table(rows, made_plan.counts(), notes)
+
+
+def _row(made_plan: Any, step: Any, artifacts: Any, size: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "step": step.label,
+        "kind": step.kind,
+        "guide": step.guide,
+        "key": step.key,
+        "state": "made" if step.key in artifacts else "to make",
+        "rows": made_plan.users(step.key),
+        **size,
+    }
+
+
+def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("step", "state", "parameters", "memory", "disk", "time", "rows", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row["step"],
+            row["state"],
+            f"{row['parameters']:,}" if row.get("parameters") else "",
+            human(row.get("memory_bytes")),
+            human(row.get("disk_bytes")),
+            f"{row['seconds']:.0f} s" if row.get("seconds") else "",
+            str(len(row["rows"])) if len(row["rows"]) > 1 else row["rows"][0],
+        )
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    to_make = sum(row["state"] == "to make" for row in rows)
+    console.print(f"{len(rows)} distinct steps, {to_make} to make: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
+    for row in rows:
+        for lack in row.get("missing", ()):
+            console.print(f"missing for {row['step']}: {lack}", highlight=False)
+    for note in notes:
+        console.print(f"note: {note}", highlight=False)
+
+
+def human(count: float | None) -> str:
+    """Bytes in a unit a person reads."""
+    if not count:
+        return ""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

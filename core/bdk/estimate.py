@@ -1,0 +1,237 @@
+"""Stage I: an encoder and a prior, fitted for one guide, and what they read from every stimulus's betas.
+
+Source: BrainRAM section 3.2; the released code's losses by default (`bdk.objectives`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bdk.canonical import derive_seed
+from bdk.contexts import EncoderContext, PriorContext
+from bdk.devices import device
+from bdk.errors import ComponentError
+from bdk.making import Making
+from bdk.objectives import stage1_loss
+from bdk.plan import space_from
+from bdk.training.configs import Stage1
+from bdk.training.loop import Loss, Row, train
+
+BATCH = 32
+CLOSED_FORM_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An encoder and a prior (None: the encoder's tokens are the estimate)."""
+
+    encoder: Any
+    prior: Any
+    rows: list[Row]
+
+    def samples(self, betas: Tensor, n: int, seed: int) -> Iterator[Tensor]:
+        """Estimates in batches: B S T D, S = 1 without a prior. Equal batches and seeds give equal samples."""
+        for start in range(0, len(betas), BATCH):
+            batch = betas[start : start + BATCH].to(device())
+            with torch.no_grad():
+                tokens = self.encoder(batch).tokens
+                if self.prior is None:
+                    yield tokens[:, None].float().cpu()
+                    continue
+                generator = torch.Generator().manual_seed(derive_seed(seed, start))
+                yield self.prior.sample(tokens, n, generator).float().cpu()
+
+    def contrast(self, betas: Tensor) -> Iterator[Tensor]:
+        """The encoder's contrast output in batches: B T D."""
+        for start in range(0, len(betas), BATCH):
+            with torch.no_grad():
+                yield self.encoder(betas[start : start + BATCH].to(device())).contrast.float().cpu()
+
+
+def make(making: Making) -> None:
+    """Fit stage I and write its estimates.
+
+    Files: ``model.safetensors``, ``losses.json``, ``train_rows.npy`` (positions among the training stimuli that
+    stage II may learn from), ``train_samples.npy`` (their S T D estimates), ``test_samples.npy``,
+    ``test_contrast.npy``.
+    """
+    stage = Stage1.model_validate(making.options["stage1"])
+    work = _Work(making, stage)
+    n = len(work.train_betas)
+    seed = making.options["seed"]
+    fit_rows = np.arange(n)
+    if stage.estimates == "cross-fit":
+        folds = np.array_split(_shuffled(n, seed), stage.folds)
+        parts = [(work.fit(np.setdiff1d(fit_rows, fold), f"fold-{i}"), np.sort(fold)) for i, fold in enumerate(folds)]
+        fusion_rows = fit_rows
+        _write_folds(making, work, parts)
+    else:
+        fusion_rows = fit_rows
+        if stage.estimates == "holdout":
+            fusion_rows = np.sort(_shuffled(n, seed)[: max(1, round(stage.holdout * n))])
+            fit_rows = np.setdiff1d(fit_rows, fusion_rows)
+    final = work.fit(fit_rows, "fit")
+    if stage.estimates != "cross-fit":
+        _write(making, "train_samples", work.samples(final, work.train_betas[fusion_rows], "train"), len(fusion_rows))
+    np.save(making.out / "train_rows.npy", fusion_rows)
+    _write(making, "test_samples", work.samples(final, work.test_betas, "test"), len(work.test_betas))
+    _write(making, "test_contrast", final.contrast(work.test_betas), len(work.test_betas))
+    modules = {"encoder": final.encoder, "prior": final.prior}
+    save_file(_state(modules), making.out / "model.safetensors")
+    (making.out / "losses.json").write_text(json.dumps(final.rows))
+
+
+class _Work:
+    """The data of one guide's stage I, ready to fit on any of its rows."""
+
+    def __init__(self, making: Making, stage: Stage1) -> None:
+        self.making, self.stage = making, stage
+        self.space = space_from(making.options["space"])
+        self.guide = making.options["guide"]
+        data = making.inputs["data"]
+        self.index = data.json("index.json")
+        self.train_betas, self.test_betas = standardised(
+            data.array("train_betas.npy"), data.array("test_betas.npy"), stage.standardise
+        )
+        self.targets = making.inputs[f"targets.{self.guide}"].array("tokens.npy")
+        self.train_rows = np.asarray(self.index["train_rows"])
+
+    def fit(self, rows: np.ndarray, name: str) -> Fitted:
+        """Fit encoder and prior on some of the training stimuli."""
+        encoder, prior = self._build()
+        betas = self.train_betas[rows]
+        losses: list[Row] = []
+        if self.making.options["encoder"]["fit_mode"] == "closed_form":
+            encoder.solve(betas, self._targets(rows))
+            if prior is not None:
+                losses = self._train_prior(prior, self._out_of_fold(betas, rows), rows, name)
+        else:
+            modules = {"encoder": encoder} | ({"prior": prior} if prior is not None else {})
+            losses = self._train_both(modules, betas, rows, name)
+        for module in (encoder, prior):
+            if module is not None:
+                module.to(device()).eval()
+        return Fitted(encoder, prior, losses)
+
+    def samples(self, fitted: Fitted, betas: Tensor, split: str) -> Iterator[Tensor]:
+        """Estimates of some betas."""
+        prior = self.making.options["prior"]
+        n = 1 if prior == "none" else int(prior.get("samples", 1))
+        seed = derive_seed(self.making.options["seed"], self.guide, "sample", split)
+        done = 0
+        for batch in fitted.samples(betas, n, seed):
+            done += len(batch)
+            self.making.progress(done, len(betas), f"{split} samples")
+            yield batch
+
+    def _build(self) -> tuple[Any, Any]:
+        torch.manual_seed(derive_seed(self.making.options["seed"], self.guide, "init"))
+        rois = {name: tuple(members) for name, members in self.index["rois"].items()}
+        context = EncoderContext(self.train_betas.shape[1], self.space, self.guide, rois)
+        encoder = self.making.component("encoder", self.making.options["encoder"], context)
+        prior = None
+        if self.making.options["prior"] != "none":
+            prior = self.making.component("prior", self.making.options["prior"], PriorContext(self.space, self.guide))
+        return encoder, prior
+
+    def _targets(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(self.targets[self.train_rows[rows]], dtype=np.float32))
+
+    def _out_of_fold(self, betas: Tensor, rows: np.ndarray) -> Tensor:
+        """Predictions of a closed-form encoder for stimuli it did not see: what the prior will meet at test time."""
+        conditions = torch.empty(len(rows), self.space.tokens, self.space.dim)
+        for fold in np.array_split(_shuffled(len(rows), self.making.options["seed"]), CLOSED_FORM_FOLDS):
+            rest = np.setdiff1d(np.arange(len(rows)), fold)
+            encoder, _ = self._build()
+            encoder.solve(betas[rest], self._targets(rows[rest]))
+            with torch.no_grad():
+                conditions[fold] = encoder(betas[fold]).tokens.float()
+        return conditions
+
+    def _train_both(
+        self, modules: Mapping[str, nn.Module], betas: Tensor, rows: np.ndarray, name: str
+    ) -> list[Row]:
+        def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
+            x, y = betas[batch].to(device()), self._targets(rows[batch.numpy()]).to(device())
+            return stage1_loss(self.stage, modules["encoder"], modules.get("prior"), x, y, progress, generator)
+
+        return self._loop(modules, loss, len(rows), name)
+
+    def _train_prior(self, prior: nn.Module, conditions: Tensor, rows: np.ndarray, name: str) -> list[Row]:
+        def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
+            y = self._targets(rows[batch.numpy()]).to(device())
+            return {"loss": prior.loss(y, conditions[batch].to(device()), generator).loss}
+
+        return self._loop({"prior": prior}, loss, len(rows), name)
+
+    def _loop(self, modules: Mapping[str, nn.Module], loss: Loss, n: int, name: str) -> list[Row]:
+        work = self.making.work / name
+        work.mkdir(exist_ok=True)
+        seed = derive_seed(self.making.options["seed"], self.guide, name)
+        return train(modules, loss, n, self.stage, seed=seed, work=work, on_row=self.making.row)
+
+
+def standardised(train: np.ndarray, test: np.ndarray, how: str) -> tuple[Tensor, Tensor]:
+    """Betas of both splits on one scale, learned from the training stimuli alone; see `Stage1.standardise`."""
+    train, test = np.asarray(train, dtype=np.float32), np.asarray(test, dtype=np.float32)
+    if how == "voxel":
+        mean, sd = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64, ddof=1)
+        sd = np.where(sd > 0, sd, 1.0)
+        train, test = (((x - mean) / sd).astype(np.float32) for x in (train, test))
+    elif how == "sample":
+        train, test = ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) for x in (train, test))
+    return torch.from_numpy(np.ascontiguousarray(train)), torch.from_numpy(np.ascontiguousarray(test))
+
+
+def _shuffled(n: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(derive_seed(seed, "holdout")).permutation(n)
+
+
+def _state(modules: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": value.detach().cpu().contiguous().clone()
+        for name, module in modules.items()
+        if module is not None
+        for key, value in module.state_dict().items()
+    }
+
+
+def _write(making: Making, name: str, batches: Iterator[Tensor], total: int) -> None:
+    """Write batches into one ``.npy`` as they come.
+
+    Raises:
+        ComponentError: a batch holds a number that is not finite.
+    """
+    store, place = None, 0
+    for batch in batches:
+        if not torch.isfinite(batch).all():
+            raise ComponentError(
+                f"{name.replace('_', ' ')} hold NaN or infinity.",
+                where=making.step.label,
+                mend="The training diverged: lower stage1.lr, or train longer.",
+            )
+        if store is None:
+            shape = (total, *batch.shape[1:])
+            store = np.lib.format.open_memmap(making.out / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+        store[place : place + len(batch)] = batch.numpy()
+        place += len(batch)
+    assert store is not None and place == total
+    store.flush()
+
+
+def _write_folds(making: Making, work: _Work, parts: list[tuple[Fitted, np.ndarray]]) -> None:
+    """Write the out-of-fold estimates of all training stimuli, in their order."""
+    estimates: dict[int, Tensor] = {}
+    for number, (fitted, fold) in enumerate(parts):
+        found = torch.cat(list(work.samples(fitted, work.train_betas[fold], f"train-{number}")))
+        estimates.update(zip(fold.tolist(), found, strict=True))
+    ordered = (estimates[row][None] for row in range(len(estimates)))
+    _write(making, "train_samples", ordered, len(estimates))

@@ -1,0 +1,236 @@
+"""Building an index over any number of embeddings within a memory budget; resumable; on one machine or on dask.
+
+```
+shards ─► checked and hashed ─► a sample trains the index ─► pieces of rows, each an index block ─► merged ─► manifest
+```
+Every arrow leaves a finished file under ``OUT/building/``, written aside and renamed, so a build that was killed
+goes on where it was and ends with the same bytes. Pieces do not depend on each other; dask maps over them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bdk.canonical import digest
+from bdk.errors import DataError
+from bdk.galleries.blocks import Piece, build_block, merge_blocks, train
+from bdk.galleries.checking import write_seal
+from bdk.galleries.gallery import Rows
+from bdk.galleries.index_plans import Choice, IndexPlan, choose_index
+from bdk.galleries.layouts import Layout, ShardFiles, read_layout
+from bdk.galleries.manifest import MANIFEST, FileEntry, IndexEntry, Kind, Manifest, Modality, read_manifest, write_manifest
+from bdk.galleries.metadata import copy_parquet
+from bdk.galleries.writing import describe_file, require_unit, write_shard
+
+WORK = "building"
+_CHECKED_AT_ONCE = 65_536
+Tell = Callable[[str, int, int], None]
+Map = Callable[[Callable[..., Any], list[tuple]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a person decides about a build.
+
+    Args:
+        name: of the gallery.
+        key_model: pooled space of the embeddings.
+        memory: bytes that building and searching may take.
+        kind: of index; none chooses by size and memory.
+        on_disk: whether inverted lists stay on disk; none decides by memory.
+        copy: whether embeddings are copied into the gallery (as float16) instead of being used in place.
+        index: which embeddings are indexed: ``image``, ``text`` or both.
+        seed: of the training sample and of k-means.
+        facts: further fields of the manifest (licence, source, languages, clip_model, ...).
+    """
+
+    name: str
+    key_model: str
+    memory: float = 4e9
+    kind: Kind | None = None
+    on_disk: bool | None = None
+    copy: bool = False
+    index: tuple[Modality, ...] = ("image",)
+    seed: int = 0
+    facts: Mapping[str, Any] | None = None
+
+
+def in_turn(work: Callable[..., Any], arguments: list[tuple]) -> Iterable[Any]:
+    """The serial executor: results as they come."""
+    return (work(*given) for given in arguments)
+
+
+def build_gallery(source: Path, out: Path, options: BuildOptions, map: Map = in_turn, tell: Tell = lambda *a: None) -> Manifest:
+    """Build a gallery with its index from a folder of embeddings.
+
+    Args:
+        source: folder in a layout that `bdk.galleries.layouts` reads.
+        out: gallery folder; may hold an unfinished build of the same source and options.
+        options: what to build.
+        map: runs independent pieces of work and yields their results in any order.
+        tell: told (what, done, total).
+
+    Raises:
+        DataError: the embeddings are not a table of unit vectors, or the folder holds another build.
+    """
+    layout = read_layout(source)
+    choice = choose_index(layout.n, layout.dim, options.memory, options.kind, options.on_disk)
+    identity = _identity(layout, options, choice.plan)
+    if (out / MANIFEST).is_file() and not (out / WORK).is_dir():
+        return _finished(out, identity)
+    work = _open_work(out, identity)
+    shards = _shards(layout, out, work, options, map, tell)
+    indexes = {m: _index(shards[m], out, work / m, choice, options, map, tell) for m in options.index if m in shards}
+    manifest = _manifest(layout, shards, indexes, options, {"build": identity, "kind": choice.plan.kind})
+    write_seal(out, manifest.files())
+    write_manifest(out, manifest)
+    shutil.rmtree(work)
+    return manifest
+
+
+def _identity(layout: Layout, options: BuildOptions, plan: IndexPlan) -> str:
+    """What a build was made from: files by name, size and time, and every option."""
+    files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for s in layout.shards for p in s.embeddings.values()]
+    return digest([files, asdict(options), asdict(plan)])
+
+
+def _finished(out: Path, identity: str) -> Manifest:
+    """The gallery that is already there, if it is the one asked for."""
+    manifest = read_manifest(out)
+    if manifest.recipe.get("build") != identity:
+        raise DataError(
+            f"The folder already holds the gallery {manifest.name!r}, made of other embeddings or with other options.",
+            where=str(out),
+            mend="Choose another --out, or remove that folder.",
+        )
+    return manifest
+
+
+def _open_work(out: Path, identity: str) -> Path:
+    """The folder of the unfinished build; refuses one of other options."""
+    work = out / WORK
+    marker = work / "build.json"
+    if marker.is_file() and json.loads(marker.read_text()) != identity:
+        raise DataError(
+            "The folder holds an unfinished build of other embeddings or options.",
+            where=str(work),
+            mend="Finish it with the same command, delete that folder, or choose another --out.",
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    _write_json(marker, identity)
+    return work
+
+
+def _shards(
+    layout: Layout, out: Path, work: Path, options: BuildOptions, map: Map, tell: Tell
+) -> dict[str, tuple[FileEntry, ...]]:
+    """Check, hash and (if asked) copy every shard, one piece of work each."""
+    marks = [work / f"shard-{number:05d}.json" for number in range(len(layout.shards))]
+    numbered = enumerate(zip(layout.shards, marks, strict=True))
+    todo = [(shard, str(out), str(mark), options.copy, number) for number, (shard, mark) in numbered if not mark.is_file()]
+    for done, _ in enumerate(map(prepare_shard, todo), start=len(marks) - len(todo) + 1):
+        tell("check shards", done, len(marks))
+    told = [json.loads(mark.read_text()) for mark in marks]
+    return {part: tuple(FileEntry(**row[part]) for row in told) for part in told[0]}
+
+
+def prepare_shard(shard: ShardFiles, out: str, mark: str, copy: bool, number: int) -> None:
+    """Check that a shard's rows have unit length, hash its files, copy them if asked, and leave a mark."""
+    entries: dict[str, FileEntry] = {}
+    for modality, path in shard.embeddings.items():
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        for start in range(0, len(rows), _CHECKED_AT_ONCE):
+            require_unit(rows[start : start + _CHECKED_AT_ONCE], f"{path}, from row {start}")
+        if copy:
+            entries[modality] = write_shard(Path(out), f"embeddings/{modality}/{number:05d}.npy", rows)
+        else:
+            entries[modality] = describe_file(Path(out), path, len(rows))
+    if shard.metadata is not None:
+        entries["metadata"] = _metadata(shard.metadata, Path(out), number, shard.rows, copy)
+    _write_json(Path(mark), {part: entry.model_dump() for part, entry in entries.items()})
+
+
+def _metadata(path: Path, out: Path, number: int, rows: int, copy: bool) -> FileEntry:
+    if not copy:
+        return describe_file(out, path, rows)
+    target = out / f"metadata/{number:05d}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    copy_parquet(path, target)
+    return describe_file(out, target, rows)
+
+
+def _index(
+    shards: tuple[FileEntry, ...], out: Path, work: Path, choice: Choice, options: BuildOptions, map: Map, tell: Tell
+) -> IndexEntry:
+    plan = choice.plan
+    if plan.kind == "flat":
+        return IndexEntry(kind="flat", why=choice.why)
+    work.mkdir(exist_ok=True)
+    trained = work / "trained.faiss"
+    if not trained.is_file():
+        tell(f"train on {plan.train_rows:,} rows", 0, 1)
+        train(plan, Rows(out, shards), trained, options.seed)
+    pieces = pieces_of(shards, out, work, plan, options.memory)
+    todo = [(piece, str(trained)) for piece in pieces if not Path(piece.block).is_file()]
+    for done, _ in enumerate(map(build_block, todo), start=len(pieces) - len(todo) + 1):
+        tell("add rows", done, len(pieces))
+    tell("merge", 0, 1)
+    files = merge_blocks(trained, [Path(piece.block) for piece in pieces], out / "index" / work.name, choice.on_disk)
+    return IndexEntry(
+        kind=plan.kind,
+        files=tuple(describe_file(out, path) for path in files),
+        on_disk=choice.on_disk,
+        nlist=plan.nlist,
+        nprobe=plan.nprobe,
+        lossy=plan.kind != "ivf-flat",
+        trained_on=plan.train_rows,
+        seed=options.seed,
+        why=choice.why,
+    )
+
+
+def pieces_of(shards: tuple[FileEntry, ...], out: Path, work: Path, plan: IndexPlan, memory: float) -> list[Piece]:
+    """Runs of rows whose index block fits an eighth of the memory budget; none spans two shards."""
+    most = max(1024, int(memory / 8 / (plan.bytes_per_vector + 8)))
+    pieces: list[Piece] = []
+    first = 0
+    for shard in shards:
+        for start in range(0, shard.rows, most):
+            rows = min(most, shard.rows - start)
+            block = work / f"block-{len(pieces):06d}.faiss"
+            pieces.append(Piece(str(out / shard.path), start, rows, first + start, str(block)))
+        first += shard.rows
+    return pieces
+
+
+def _manifest(
+    layout: Layout, shards: dict[str, tuple[FileEntry, ...]], indexes: dict, options: BuildOptions, recipe: dict[str, str]
+) -> Manifest:
+    facts = dict(options.facts or {})
+    facts.setdefault("pictures", layout.pictures)
+    facts.setdefault("source", str(layout.root))
+    return Manifest(
+        name=options.name,
+        key_model=options.key_model,
+        dim=layout.dim,
+        n=layout.n,
+        columns=layout.columns,
+        embeddings={part: files for part, files in shards.items() if part != "metadata"},
+        metadata=shards.get("metadata", ()),
+        indexes=indexes,
+        recipe={"seed": options.seed, "memory": options.memory, **recipe},
+        **facts,
+    )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(json.dumps(value, default=str))
+    aside.replace(path)

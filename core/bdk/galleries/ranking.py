@@ -1,0 +1,136 @@
+"""Ranking candidates: exact cosines from the stored embeddings, exclusion, duplicates, padding to exactly k."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from bdk.errors import ComponentError
+from bdk.galleries.gallery import Rows
+from bdk.interfaces import Neighbours, Retriever
+
+_AT_ONCE = 1 << 24
+"""Numbers gathered at once when candidates are scored again."""
+
+
+def exact_scores(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows) -> Float[Tensor, "B M"]:
+    """Cosine of each key with the stored embeddings of its candidates; -inf where the id is -1.
+
+    Summed in double precision, so that every backend gives the same score for the same item, and divided by the
+    length of the stored row, which half precision leaves off 1 by about 1e-4.
+
+    Args:
+        keys: unit length.
+        ids: candidates of each key.
+        stored: the gallery's embeddings.
+    """
+    scores = torch.full(ids.shape, -torch.inf)
+    step = max(1, _AT_ONCE // max(1, ids.shape[1] * keys.shape[1]))
+    for start in range(0, len(keys), step):
+        part = ids[start : start + step]
+        rows = F.normalize(torch.from_numpy(stored.take(part.clamp(min=0).flatten().numpy())).double(), dim=1)
+        dots = torch.einsum("bp,bmp->bm", keys[start : start + step].double(), rows.view(*part.shape, -1))
+        scores[start : start + step] = dots.float().masked_fill(part < 0, -torch.inf)
+    return scores
+
+
+def ordered(ids: Int[Tensor, "B M"], scores: Float[Tensor, "B M"]) -> Neighbours:
+    """Candidates by descending score, equal scores by ascending id, absent ones last."""
+    by_id = ids.argsort(dim=1, stable=True)
+    ids, scores = ids.gather(1, by_id), scores.gather(1, by_id)
+    by_score = scores.argsort(dim=1, descending=True, stable=True)
+    return Neighbours(ids.gather(1, by_score), scores.gather(1, by_score))
+
+
+def without(found: Neighbours, exclude: Int[Tensor, "B E"] | None) -> Neighbours:
+    """The candidates that are not excluded; the places of the others become empty (-1, -inf)."""
+    if exclude is None or exclude.shape[1] == 0:
+        return found
+    hit = (found.ids[:, :, None] == exclude[:, None, :]).any(dim=2)
+    return Neighbours(found.ids.masked_fill(hit, -1), found.scores.masked_fill(hit, -torch.inf))
+
+
+def without_duplicates(found: Neighbours, stored: Rows, cosine: float) -> Neighbours:
+    """One candidate, the best, of every group of near-equal ones.
+
+    Source: clip-retrieval's deduplication: groups are the connected components of the graph that joins candidates of
+    cosine above ``cosine`` (0.94 there); the first of each group stays. A group may grow with the number of candidates.
+    """
+    ids, scores = found.ids.clone(), found.scores.clone()
+    for row in range(len(ids)):
+        present = (ids[row] >= 0).nonzero().flatten()
+        if len(present) < 2:
+            continue
+        rows = F.normalize(torch.from_numpy(stored.take(ids[row, present].numpy())).float(), dim=1)
+        later = present[_repeats((rows @ rows.T > cosine).numpy())]
+        ids[row, later], scores[row, later] = -1, -torch.inf
+    return Neighbours(ids, scores)
+
+
+def _repeats(alike: np.ndarray) -> np.ndarray:
+    """Positions that are not the first of their connected component."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    _, label = connected_components(csr_matrix(alike), directed=False)
+    _, first = np.unique(label, return_index=True)
+    return np.setdiff1d(np.arange(len(label)), first)
+
+
+def best(found: Neighbours, k: int) -> Neighbours:
+    """Exactly k: the first k present candidates of each row, padded with -1 and -inf."""
+    ids, scores = found.ids, found.scores
+    if ids.shape[1] < k:
+        ids = F.pad(ids, (0, k - ids.shape[1]), value=-1)
+        scores = F.pad(scores, (0, k - scores.shape[1]), value=-torch.inf)
+    order = (ids < 0).int().argsort(dim=1, stable=True)[:, :k]
+    return Neighbours(ids.gather(1, order), scores.gather(1, order))
+
+
+def check_keys(keys: Float[Tensor, "B P"], dim: int, k: int, exclude: Int[Tensor, "B E"] | None) -> Float[Tensor, "B P"]:
+    """The keys as unit-length float32 on the CPU.
+
+    Raises:
+        ComponentError: wrong shape, wrong dimension, not finite, or zero.
+    """
+    if keys.ndim != 2 or keys.shape[1] != dim:
+        raise ComponentError(f"Keys have shape {tuple(keys.shape)}, the gallery wants B x {dim}.", where="retriever.search")
+    if k < 1 or (exclude is not None and (exclude.ndim != 2 or len(exclude) != len(keys))):
+        raise ComponentError("k must be at least 1, and exclude one row of ids per key.", where="retriever.search")
+    unit = keys.detach().cpu().float()
+    length = unit.norm(dim=1, keepdim=True)
+    if not bool(torch.isfinite(length).all()) or bool((length == 0).any()):
+        raise ComponentError("A key is zero or not finite, so it points nowhere.", where="retriever.search")
+    return unit / length
+
+
+def rerank_by_tokens(
+    retriever: Retriever, found: Neighbours, tokens: Float[Tensor, "B T D"], guide: str, k: int
+) -> Neighbours:
+    """The k of a pool of candidates whose whole token tensors are nearest to the estimate.
+
+    Source: MindEye's second-order selection (cosine of flattened 257 x 768 tensors); there the query is the
+    projector's output and k is 1.
+
+    Args:
+        retriever: fetches the candidates' tokens.
+        found: pool of candidates, from `Retriever.search`.
+        tokens: the estimate that asks.
+        guide: the guide of those tokens.
+        k: how many to keep.
+
+    Returns:
+        Neighbours scored by the cosine of whole tensors. Candidates whose tokens cannot be had come after all
+        others, in their old order, with their score lowered by 4 (so that it stays descending).
+    """
+    scores = torch.empty(found.ids.shape)
+    for start in range(0, len(tokens), 16):
+        part = slice(start, start + 16)
+        fetched = retriever.fetch(found.ids[part], guide).flatten(2)
+        cosine = F.cosine_similarity(fetched, tokens[part].detach().cpu().float().flatten(1)[:, None], dim=2)
+        scores[part] = torch.where(cosine.isnan(), found.scores[part] - 4, cosine)
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    return best(Neighbours(found.ids.gather(1, order), scores.gather(1, order)), k)

@@ -1,0 +1,101 @@
+"""Features on disk: each network sees each set of pictures once per store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bdk.canonical import digest
+
+VERSION = 1
+"""Raise when preprocessing or extraction changes."""
+
+
+class FeatureCache:
+    """A folder of ``<key>.npy`` files, float32 N x d, read as memory maps.
+
+    Args:
+        folder: where; None for a temporary folder that goes with `close`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._temporary = folder is None
+        self.folder = Path(tempfile.mkdtemp(prefix="bdk-features-")) if folder is None else folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, key: str) -> np.ndarray | None:
+        """The features of that key, or None; an unreadable file is dropped and made again."""
+        path = self.folder / f"{key}.npy"
+        if not path.exists():
+            return None
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError):
+            path.unlink(missing_ok=True)
+            return None
+
+    def make(
+        self, keys: Mapping[str, str], rows: int, batches: Callable[[], Iterator[tuple[int, Mapping[str, np.ndarray]]]]
+    ) -> dict[str, np.ndarray]:
+        """Have the features of every layer, or make all of them in one pass over the pictures.
+
+        Args:
+            keys: cache key of every layer.
+            rows: pictures.
+            batches: yields (first row, features by layer).
+
+        Returns:
+            Memory maps N x d by layer.
+        """
+        found = {layer: self.get(key) for layer, key in keys.items()}
+        if any(features is None for features in found.values()):
+            self._fill(keys, rows, batches)
+            found = {layer: self.get(key) for layer, key in keys.items()}
+        return {layer: features for layer, features in found.items() if features is not None}
+
+    def _fill(self, keys: Mapping[str, str], rows: int, batches: Callable) -> None:
+        """Write aside, one row block at a time, then rename: a reader sees whole files or none."""
+        asides = {layer: self.folder / f".{key}.{os.getpid()}.npy" for layer, key in keys.items()}
+        maps: dict[str, np.memmap] = {}
+        try:
+            for start, features in batches():
+                for layer, block in features.items():
+                    if layer not in maps:
+                        shape = (rows, block.shape[1])
+                        maps[layer] = np.lib.format.open_memmap(asides[layer], mode="w+", dtype=np.float32, shape=shape)
+                    maps[layer][start : start + len(block)] = block
+            for layer, features in maps.items():
+                features.flush()
+                os.replace(asides[layer], self.folder / f"{keys[layer]}.npy")
+        finally:
+            for aside in asides.values():
+                aside.unlink(missing_ok=True)
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: type) -> np.memmap:
+        """A file-backed array without a key, for prepared pictures; it goes with the cache object."""
+        handle, path = tempfile.mkstemp(prefix=f".{name}-", suffix=".npy", dir=self.folder)
+        os.close(handle)
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        Path(path).unlink()  # the mapping keeps the space until it is dropped
+        return array
+
+    def close(self) -> None:
+        """Remove a temporary folder; a named one stays."""
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> FeatureCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def feature_key(network: str, weights_sha256: str, layer: str, preprocessing: str, pictures: str) -> str:
+    """Content key of one layer's features of one set of pictures."""
+    return digest([VERSION, network, weights_sha256, layer, preprocessing, pictures])

@@ -1,0 +1,169 @@
+"""N-way retrieval between embeddings decoded from the brain and embeddings of the stimuli.
+
+Directions, as defined by the words: *image retrieval* is "given the brain, find the image" (each brain embedding is
+compared with every image embedding); *brain retrieval* is "given the image, find the brain". MindEye's released code
+compares along the other axis of each matrix, because its cosine helper returns the transposed matrix: what it prints
+as forward (image) retrieval is our brain retrieval. ``compat="mindeye"`` swaps the two names accordingly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import gammaln
+
+from bdk.errors import SpecError
+from bdk.metrics.score import Measurement, Score
+from bdk.statistics import assignment_test, bootstrap_interval
+
+TIE_RULE = "a tie with a distractor is a miss"
+
+
+def retrieval_scores(
+    brain: np.ndarray,
+    truth: np.ndarray,
+    *,
+    pool: int = 300,
+    draws: int | None = 30,
+    seed: int = 0,
+    compat: Literal["mindeye"] | None = None,
+    permutations: int = 2000,
+) -> dict[str, Score]:
+    """Both directions of retrieval, with intervals and a permutation test.
+
+    Args:
+        brain: N x P, decoded from the brain; array or tensor, any length per row.
+        truth: N x P, of the stimuli.
+        pool: candidates of each search, the right one among them; all test items if there are fewer.
+        draws: random pools that are averaged, as published (30 pools of 300, without replacement inside a pool);
+            None for the exact mean over all possible pools, which needs no seed.
+        seed: of the pools.
+        compat: ``mindeye`` swaps the names, as MindEye's code does.
+        permutations: random reassignments for the test.
+
+    Returns:
+        ``image_retrieval`` and ``brain_retrieval``: top-1 accuracy 0..1, chance 1 / pool.
+
+    Raises:
+        SpecError: another ``compat``, or fewer than two stimuli.
+    """
+    if compat not in (None, "mindeye"):
+        raise SpecError(f"There is no retrieval compat {compat!r}.", mend="Use 'mindeye', or leave it out.")
+    brain, truth = _rows(brain), _rows(truth)
+    if len(brain) != len(truth) or len(brain) < 2:
+        raise SpecError(f"Retrieval needs two or more pairs; there are {len(brain)} and {len(truth)} embeddings.")
+    found: dict[str, Score] = {}
+    for finds in ("image", "brain"):
+        name = finds if compat is None else {"image": "brain", "brain": "image"}[finds]
+        measured = retrieve(brain, truth, finds, pool=pool, draws=draws, seed=seed)
+        found[f"{name}_retrieval"] = _score(f"{name}_retrieval", measured, finds, pool, draws, seed, compat, permutations)
+    return {name: found[name] for name in ("image_retrieval", "brain_retrieval")}
+
+
+def retrieve(
+    brain: np.ndarray, truth: np.ndarray, finds: Literal["image", "brain"], *, pool: int, draws: int | None, seed: int
+) -> Measurement:
+    """Top-1 retrieval in one direction.
+
+    Args:
+        brain: N x P.
+        truth: N x P.
+        finds: ``image``: each brain embedding looks for its image; ``brain``: the other way.
+        pool: candidates of each search; at most N.
+        draws: random pools, or None for the exact mean.
+        seed: of the pools.
+
+    Returns:
+        Accuracy 0..1. ``per_stimulus`` is each query's exact chance of success over all pools of that size.
+    """
+    cosine = _unit(brain) @ _unit(truth).T
+    similarity = cosine if finds == "image" else cosine.T  # row = query, column = candidate
+    n = len(similarity)
+    pool = min(pool, n)
+    fit = success_probability(rivals(similarity), n, pool)
+    exact = np.diag(fit).copy()
+    value = exact.mean() if draws is None or pool == n else _drawn(similarity, pool, draws, seed)
+    note = "" if draws is None or pool == n else f"exact mean over all pools: {exact.mean():.4f}"
+    return Measurement(float(value), exact, fit=fit.T if finds == "image" else fit, chance=1 / pool, note=note)
+
+
+def rivals(similarity: np.ndarray) -> np.ndarray:
+    """For every cell, how many other cells of its row are at least as large."""
+    ordered = np.sort(similarity, axis=1)
+    below = np.stack([np.searchsorted(row, cells, side="left") for row, cells in zip(ordered, similarity, strict=True)])
+    return similarity.shape[1] - below - 1
+
+
+def success_probability(rival_count: np.ndarray, n: int, pool: int) -> np.ndarray:
+    """Probability that none of ``rival_count`` rivals is among ``pool - 1`` distractors drawn from ``n - 1``.
+
+    Hypergeometric: C(n - 1 - r, pool - 1) / C(n - 1, pool - 1).
+    """
+    table = np.arange(n)
+    left = n - 1 - table
+    possible = left >= pool - 1
+    safe = np.where(possible, left, pool - 1)
+    logs = gammaln(safe + 1) - gammaln(safe - pool + 2) - gammaln(n) + gammaln(n - pool + 1)
+    return np.where(possible, np.exp(logs), 0.0)[rival_count]
+
+
+def _drawn(similarity: np.ndarray, pool: int, draws: int, seed: int) -> float:
+    """Mean top-1 accuracy over random pools; every member of a pool is a query once."""
+    generator = np.random.default_rng(seed)
+    hits = []
+    for _ in range(draws):
+        chosen = generator.choice(len(similarity), size=pool, replace=False)
+        part = similarity[np.ix_(chosen, chosen)]
+        hits.append((rivals(part).diagonal() == 0).mean())
+    return float(np.mean(hits))
+
+
+def _score(
+    name: str,
+    measured: Measurement,
+    finds: str,
+    pool: int,
+    draws: int | None,
+    seed: int,
+    compat: str | None,
+    permutations: int,
+) -> Score:
+    n = len(measured.per_stimulus)
+    interval = bootstrap_interval(measured.per_stimulus, seed=seed)
+    test = assignment_test(measured.fit, permutations=permutations, seed=seed)
+    sampled = pool < n and draws is not None
+    details = {
+        "pool": min(pool, n),
+        "draws": draws if sampled else None,
+        "seed": seed,
+        "tie_rule": TIE_RULE,
+        "given": "brain" if finds == "image" else "image",
+        "finds": finds,
+    }
+    return Score(
+        measured.value,
+        interval.low,
+        interval.high,
+        measured.chance,
+        "up",
+        preset=compat or "definition",
+        n=n,
+        per_stimulus=measured.per_stimulus,
+        preprocessing="unit length, cosine",
+        unit="percent",
+        p_value=test.p_value,
+        name=name,
+        note=measured.note,
+        details=details,
+    )
+
+
+def _rows(embeddings: np.ndarray) -> np.ndarray:
+    array = embeddings.detach().cpu().numpy() if hasattr(embeddings, "detach") else np.asarray(embeddings)
+    return array.reshape(len(array), -1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    rows = rows.astype(np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,46 @@
+"""The objective of stage II: the fusion module; encoder and prior are frozen."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from bdk.interfaces import Fusion
+from bdk.objectives.configs import Stage2Objective
+from bdk.objectives.contrastive import info_nce, unit_rows
+from bdk.objectives.randomness import seeded
+
+
+def stage2_loss(
+    config: Stage2Objective,
+    fusion: Fusion,
+    estimate: Float[Tensor, "B T D"],
+    neighbours: Float[Tensor, "B K T D"],
+    present: Bool[Tensor, "B K"],
+    target: Float[Tensor, "B T D"],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """gamma InfoNCE + (1 - gamma) MSE of the refined tokens.
+
+    Source: BrainRAM eq. 12. The paper leaves open whether q or p + q is trained; ours is what the module returns,
+    p + q by default ("c = p + q in the most ideal situation").
+
+    Returns:
+        ``loss``, and its unweighted parts ``contrast`` and ``error`` (plain mean squared error).
+
+    Raises:
+        ComponentError: if the tensors do not fit the module.
+    """
+    with seeded(generator, estimate.device):
+        refined = fusion(estimate, neighbours, present)
+    nce = info_nce(unit_rows(refined), unit_rows(target), config.tau)
+    error = F.mse_loss(refined, target)
+    loss = eq12(nce, config.mse_scale * error, gamma=config.gamma)
+    return {"loss": loss, "contrast": nce, "error": error}
+
+
+def eq12(nce: Tensor, error: Tensor, *, gamma: float) -> Float[Tensor, ""]:
+    """gamma InfoNCE + (1 - gamma) MSE. Source: BrainRAM eq. 12."""
+    return gamma * nce + (1 - gamma) * error

@@ -1,0 +1,96 @@
+"""Footnotes of a table, and the remarks that say how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bdk.report.cells import Column
+from bdk.report.records import Condition
+
+if TYPE_CHECKING:
+    from bdk.report.table import Row
+
+
+@dataclass
+class Notes:
+    """Footnotes numbered in order of appearance; equal texts share a number."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+
+    def mark(self, text: str) -> int:
+        """The number of a footnote; a new one is added."""
+        for number, known in self.texts.items():
+            if known == text:
+                return number
+        self.texts[len(self.texts) + 1] = text
+        return len(self.texts)
+
+    def remarks(
+        self, rows: Sequence[Row], columns: Sequence[Column], conditions: Mapping[str, Condition], is_compared: bool
+    ) -> list[str]:
+        """How to read the table: what the numbers, marks and letters mean, as far as they occur."""
+        found = [_conditions(conditions)] if conditions else []
+        found += _numbers(rows)
+        found += _marks(rows, len(conditions), is_compared)
+        found += _recipes(columns)
+        if any(cell.paper is not None for row in rows for cell in row.cells):
+            found.append(
+                "Numbers labelled paper are carried over from the publication as printed there; they were measured on "
+                "other data, take no part in any comparison and never bear a mark."
+            )
+        if any(row.ours for row in rows):
+            found.append("Rows marked ours are not in the paper.")
+        return found
+
+
+def _conditions(conditions: Mapping[str, Condition]) -> str:
+    if len(conditions) == 1:
+        return f"Data: {next(iter(conditions.values()))}."
+    listed = "; ".join(f"({letter}) {condition}" for letter, condition in conditions.items())
+    return f"Rows differ in data or split and are not comparable with each other: {listed}. The column Data says which."
+
+
+def _numbers(rows: Sequence[Row]) -> list[str]:
+    cells = [cell for row in rows for cell in row.cells]
+    found = []
+    if any(cell.low is not None for cell in cells):
+        found.append("In brackets: 95 % bootstrap interval over test stimuli.")
+    if any(cell.spread is not None for cell in cells):
+        found.append(
+            "Seeds are averaged; ± is the standard deviation between them, and intervals are the mean of theirs."
+        )
+    if any(cell.at_chance for row in rows if row.kind == "run" for cell in row.cells):
+        found.append("°: cannot be told from chance.")
+    if any(row.is_oracle for row in rows):
+        found.append(
+            "Rows stamped oracle chose their pictures with the stimulus itself and take no part in comparisons."
+        )
+    return found
+
+
+def _marks(rows: Sequence[Row], conditions: int, is_compared: bool) -> list[str]:
+    if sum(row.kind == "run" for row in rows) < 2:
+        return []
+    if conditions > 1:
+        return ["Nothing is marked best or second, since the rows differ in data or split."]
+    if not is_compared:
+        return []
+    return [
+        "Bold: better than every other row; underlined: behind that one and better than all the rest; both only where "
+        "a paired sign-flip test over stimuli supports it (p < .05 after Holm over all marks of the table). The test "
+        "speaks of these trained models; what another training seed would change, it does not see."
+    ]
+
+
+def _recipes(columns: Sequence[Column]) -> list[str]:
+    presets = dict.fromkeys(column.preset for column in columns if column.preset)
+    found = [f"Preprocessing of the metrics: {', '.join(presets)}."] if presets else []
+    networks = [
+        f"{column.label}: {column.network}"
+        + (f", standing in for {column.stand_in_for}" if column.stand_in_for else "")
+        for column in columns
+        if column.network and not column.is_split
+    ]
+    return [*found, f"Networks: {'; '.join(networks)}."] if networks else found

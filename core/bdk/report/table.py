@@ -1,0 +1,247 @@
+"""The table of a run or a sweep, as plain data; `markdown`, `sheet`, `latex` and `page` write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from bdk.registry import Registry
+from bdk.report.cells import Cell, Column, average
+from bdk.report.comparisons import Comparison, comparable, compare, marks
+from bdk.report.notes import Notes
+from bdk.report.published import Slip, slips
+from bdk.report.records import Condition, Line
+from bdk.report.stamps import sweep_stamps
+from bdk.spec import Sweep
+
+Kind = Literal["run", "cited", "failed", "baseline", "ceiling"]
+BASELINES = ("chance", "mean image", "nearest training image")
+"""Baseline rows in the order they are printed; others follow."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Args:
+        name: as in the spec; for baselines what they are.
+        label: for people.
+        kind: what stands in it.
+        cells: one a column.
+        ours: whether the paper has no such row.
+        is_oracle: whether its pictures were chosen with the stimulus itself.
+        seeds: how many seeds were averaged.
+        data: letter of its condition, where the table has several.
+        columns: the spec's own columns.
+        notes: marks of footnotes.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    cells: tuple[Cell, ...]
+    ours: bool = False
+    is_oracle: bool = False
+    seeds: int = 0
+    data: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that the written forms of a table say."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    stamps: tuple[str, ...]
+    conditions: Mapping[str, Condition]
+    footnotes: Mapping[int, str]
+    remarks: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    caption_notes: tuple[int, ...] = ()
+
+    @property
+    def spec_columns(self) -> list[str]:
+        """Names of the spec's own columns, in order of appearance."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.columns))
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether any row averages several seeds."""
+        return any(row.seeds > 1 for row in self.rows)
+
+    @property
+    def has_paper(self) -> bool:
+        """Whether any number of the paper stands in it."""
+        return any(cell.paper is not None for row in self.rows for cell in row.cells)
+
+    def label(self, name: str) -> str:
+        """A row's label by its name."""
+        return next(row.label for row in self.rows if row.name == name)
+
+
+def build_table(lines: Sequence[Line], sweep: Sweep, registry: Registry) -> Table:
+    """The table of some rows."""
+    columns = _columns(lines, sweep, registry)
+    comparisons = compare(lines, columns)
+    builder = _Builder(lines, columns, sweep, marks(comparisons, columns, lines))
+    rows = builder.rows()
+    remarks = builder.notes.remarks(rows, columns, builder.conditions, bool(comparable(lines)))
+    return Table(
+        sweep.name,
+        sweep.caption or lines[0].label,
+        tuple(columns),
+        tuple(rows),
+        tuple(sweep_stamps(lines)),
+        builder.conditions,
+        builder.notes.texts,
+        tuple(remarks),
+        tuple(comparisons),
+        builder.caption_notes,
+    )
+
+
+def _columns(lines: Sequence[Line], sweep: Sweep, registry: Registry) -> list[Column]:
+    """Columns in the order of the spec, or of the registry; one more for each further recipe or network."""
+    entries: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        for record in line.records:
+            for name, entry in record.scores["metrics"].items():
+                entries.setdefault(name, []).append(entry)
+        for name in line.reported:
+            entries.setdefault(name, [])
+    order = sweep.metrics or [
+        *(n for n in registry.metrics if n in entries),
+        *(n for n in entries if n not in registry.metrics),
+    ]
+    return [column for name in order for column in _columns_of(name, entries.get(name, []), registry)]
+
+
+def _columns_of(name: str, entries: Sequence[Mapping[str, Any]], registry: Registry) -> list[Column]:
+    info = registry.metrics.get(name)
+    label, direction, unit = (info.label, info.direction, info.unit) if info else (name, "up", "")
+    measured = [entry for entry in entries if entry.get("value") is not None] or list(entries[:1]) or [{}]
+    found = dict.fromkeys(_identity(entry) for entry in measured)
+    first = measured[0]
+    return [
+        Column(
+            name, label, str(first.get("direction", direction)), str(first.get("unit", unit)),
+            *identity, is_split=len(found) > 1,
+        )
+        for identity in found
+    ]  # fmt: skip
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return tuple(str(entry.get(key, "")) for key in ("preset", "network", "stand_in_for", "weights_sha256"))  # type: ignore[return-value]
+
+
+@dataclass
+class _Builder:
+    lines: Sequence[Line]
+    columns: Sequence[Column]
+    sweep: Sweep
+    marks: Mapping[tuple[str, str], Any]
+    notes: Notes = field(default_factory=Notes)
+    caption_notes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        found = dict.fromkeys(record.condition for line in self.lines for record in line.records)
+        self.conditions = dict(zip("abcdefghijklmnopqrstuvwxyz", found, strict=False))
+        self.slips: list[Slip] = slips(self.sweep.footnotes)
+
+    def rows(self) -> list[Row]:
+        rows = [self._row(line) for line in self.lines]
+        rows += self._extra("baselines", "baseline")
+        rows += self._extra("ceiling", "ceiling")
+        # a slip without a cell of its own in this table stands at the caption
+        names = {line.name for line in self.lines}
+        metrics = {column.metric for column in self.columns} | {""}
+        for slip in self.slips:
+            if not any(t == self.sweep.name and r in names and m in metrics for t, r, m in slip.at):
+                self.caption_notes += (self.notes.mark(_said(slip)),)
+        return rows
+
+    def _row(self, line: Line) -> Row:
+        kind: Kind = "cited" if line.is_cited else "run" if line.records else "failed"
+        notes = [self.notes.mark(f"{line.label}: {line.note}")] if line.note else []
+        notes += [self.notes.mark(_said(slip)) for slip in self.slips if slip.stands_at(self.sweep.name, line.name, "")]
+        notes += [
+            self.notes.mark(f"{line.label}, seed {seed} failed: {_first_line(why)}")
+            for seed, why in line.failures.items()
+        ]
+        return Row(
+            line.name,
+            line.label,
+            kind,
+            tuple(self._cell(line, column) for column in self.columns),
+            line.ours,
+            line.is_oracle,
+            len(line.records),
+            self._letter(line),
+            line.columns,
+            tuple(notes),
+        )
+
+    def _cell(self, line: Line, column: Column) -> Cell:
+        cell = average([_entry(record.scores["metrics"], column) for record in line.records])
+        notes = []
+        if cell.missing and line.records:
+            notes.append(self.notes.mark(f"{column.label}: {_first_line(cell.missing)}"))
+        first = next(other for other in self.columns if other.metric == column.metric)
+        paper = line.reported.get(column.metric) if column is first else None
+        if paper is not None:
+            at = (self.sweep.name, line.name, column.metric)
+            notes += [self.notes.mark(_said(slip)) for slip in self.slips if slip.stands_at(*at)]
+        return replace(cell, paper=paper, mark=self.marks.get((line.name, column.metric), ""), notes=tuple(notes))
+
+    def _letter(self, line: Line) -> str:
+        held = {record.condition for record in line.records}
+        return ", ".join(letter for letter, condition in self.conditions.items() if condition in held)
+
+    def _extra(self, section: str, kind: Kind) -> list[Row]:
+        """Baseline or ceiling rows; rows of the sweep that agree on one share it."""
+        shared: dict[tuple[str, tuple[Cell, ...]], list[Line]] = {}
+        for line in self.lines:
+            for name, cells in self._extra_cells(line, section).items():
+                shared.setdefault((name, cells), []).append(line)
+        counts = [name for name, _ in shared]
+        found = []
+        for (name, cells), holders in shared.items():
+            only = f" ({', '.join(line.label for line in holders)})" if counts.count(name) > 1 else ""
+            found.append(Row(name, f"{name}{only}", kind, cells, data=self._letter(holders[0])))
+        return sorted(found, key=lambda row: BASELINES.index(row.name) if row.name in BASELINES else len(BASELINES))
+
+    def _extra_cells(self, line: Line, section: str) -> dict[str, tuple[Cell, ...]]:
+        tables = [record.scores.get(section) or {} for record in line.records]
+        if section == "ceiling":
+            tables = [{"noise ceiling": table} for table in tables if table]
+        names = dict.fromkeys(name for table in tables for name in table)
+        return {
+            name: tuple(average([_entry(table.get(name, {}), column) for table in tables]) for column in self.columns)
+            for name in names
+        }
+
+
+def _entry(metrics: Mapping[str, Any], column: Column) -> Mapping[str, Any]:
+    """A metric's entry if it was measured as the column says."""
+    entry = metrics.get(column.metric)
+    if entry is None:
+        return {"missing": "not measured"}
+    if isinstance(entry, (int, float)):
+        return {"value": float(entry)}
+    own = (column.preset, column.network, column.stand_in_for, column.weights)
+    return entry if not column.is_split or _identity(entry) == own else {"missing": "measured by another recipe"}
+
+
+def _said(slip: Slip) -> str:
+    return f"The paper, {slip.where} ({slip.kind}, {slip.id}): {slip.text}"
+
+
+def _first_line(text: str, limit: int = 240) -> str:
+    line = " ".join(text.strip().splitlines()[:1])
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,6 @@
+"""Specs: one TOML grammar for files, variants, grids and the command line."""
+
+from bdk.spec.models import GuideSpec, Measure, Part, RunSpec, Select
+from bdk.spec.resolve import Sweep, load
+
+__all__ = ["GuideSpec", "Measure", "Part", "RunSpec", "Select", "Sweep", "load"]

@@ -1,0 +1,165 @@
+"""Options of the built-in retrievers. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from bdk.components import Config
+from bdk.galleries.queries import QueryName
+from bdk.galleries.resolving import known_galleries
+
+
+class RetrieverConfig(Config):
+    """Options that every retriever understands."""
+
+    k: int = Field(4, ge=1, le=1024)
+    """Neighbours per key, 1 to 1024. BrainRAM retrieves 4 for each of its 4 prior samples; its Table 2 uses 16."""
+    query: QueryName = "auto"
+    """What is searched for: `image-cls` (token 0 of the image estimate), `image-tokens` (the same, then candidates are
+    ranked by their whole token tensors), `text` (mean of the text estimate's tokens 1 to T-1), `encoder` (the encoder's
+    contrast output), or `auto`: a guide's own. BrainRAM says only "p will serve as query"."""
+    pool: int = Field(32, ge=1)
+    """Candidates that `image-tokens` ranks by whole tokens; at least k. MindEye ranks 16."""
+    cache_gb: float = Field(20.0, ge=0)
+    """Bound on the folder of encoded neighbours, gigabytes; the ones unused for longest go first. One image of
+    257 x 768 takes 0.4 MB; BrainRAM's full run needs up to 56 GB if no neighbour occurs twice."""
+
+
+class PictureConfig(RetrieverConfig):
+    """Options of retrievers that may have to fetch pictures from the network."""
+
+    allow_private_addresses: bool = False
+    """Whether picture URLs may lead to private, loopback or link-local addresses. Off: a gallery's URLs are strangers."""
+    max_bytes: int = Field(20_000_000, gt=0)
+    """Bound on one download, bytes."""
+    max_seconds: float = Field(20.0, gt=0)
+    """Bound on one download from name look-up to last byte, seconds."""
+    max_redirects: int = Field(4, ge=0)
+    """Bound on redirects; every hop's address is checked anew."""
+    max_pixels: int = Field(50_000_000, gt=0)
+    """Bound on width x height of a picture, checked before it is decoded."""
+    downloads: int = Field(16, ge=1, le=256)
+    """Downloads at once; never more than 2 from one host."""
+    offline: bool = False
+    """Whether pictures that are not yet in the cache count as missing instead of being downloaded."""
+
+
+class GalleryConfig(PictureConfig):
+    """Options of retrievers over a gallery on disk."""
+
+    gallery_name: ClassVar[str] = ""
+    """The name that `galleries.toml` may resolve; empty for retrievers that need a root."""
+
+    root: str | None = None
+    """The gallery's folder. Not given: looked up by name in the user's `galleries.toml`."""
+    search_in: Literal["image", "text"] = "image"
+    """Which of the gallery's embeddings are searched: of its images (as LAION's index) or of its captions."""
+    dedup: bool = False
+    """Whether neighbours nearly equal to a better one are passed over. Off, so that k means k; clip-retrieval has it on."""
+    dedup_cosine: float = Field(0.94, gt=0, le=1)
+    """Cosine from which two gallery items count as equal when `dedup` is on; clip-retrieval's value."""
+    record: str | None = None
+    """Folder to record every search in, for the retriever `frozen` to replay; none by default."""
+    check: Literal["auto", "sizes", "full"] = "auto"
+    """How thoroughly files are checked at opening: `auto` hashes what changed since the last check (up to 4 GB),
+    `sizes` compares sizes and headers only, `full` hashes everything."""
+
+
+    def sources(self) -> list[Path]:
+        """Folders whose manifests decide what is found; a run's content keys depend on them."""
+        folder = self.root or known_galleries().get(self.gallery_name)
+        return [Path(folder).expanduser()] if folder else []
+
+
+class ExactConfig(GalleryConfig):
+    """Options of `exact`."""
+
+    block: int = Field(65_536, ge=1)
+    """Gallery rows compared at once; 65,536 rows of 768 numbers need 200 MB in single precision."""
+
+
+class FaissConfig(GalleryConfig):
+    """Options of `faiss`."""
+
+    nprobe: int = Field(0, ge=0)
+    """Inverted lists visited per query; 0 takes the manifest's value. More is slower and finds more."""
+    ef_search: int = Field(0, ge=0)
+    """Candidates an HNSW index keeps; 0 takes the index's own value."""
+    oversample: int = Field(8, ge=1)
+    """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings."""
+    rerank: bool = True
+    """Whether candidates are ranked again with the stored embeddings. A gallery without any cannot; the stamps say so."""
+    io_flags: tuple[Literal["mmap", "read-only", "ondisk-same-dir"], ...] = ()
+    """How the index file is opened. `mmap` crashes the process with lists kept on disk, so it is dropped there, and recorded."""
+    device: str = "cpu"
+    """`cpu`, or `cuda:N` with the faiss build for it; an index whose lists stay on disk remains on the CPU."""
+
+
+class NamedGalleryConfig(FaissConfig):
+    """Options of the galleries that are known by name."""
+
+    backend: Literal["auto", "exact", "faiss"] = "auto"
+    """`auto` takes faiss where it is installed and the gallery has an index, else the exact scan; both agree where
+    the index is exact."""
+    block: int = Field(65_536, ge=1)
+    """Gallery rows the exact scan compares at once."""
+    n: int | None = Field(None, ge=1)
+    """Size of the demo world's stand-in; none takes its own. No meaning for real galleries."""
+
+
+class Laion2bConfig(NamedGalleryConfig):
+    """Options of `laion2b`: LAION-2B-en, or on the demo world its stand-in of 12,000 English-captioned scenes."""
+
+    gallery_name: ClassVar[str] = "laion2b"
+
+    n: int | None = Field(None, ge=1, json_schema_extra={"quick": 2000})
+    """Size of the demo world's stand-in; none takes 12,000. No meaning for the real gallery."""
+
+
+class Laion400mConfig(NamedGalleryConfig):
+    """Options of `laion400m`: LAION-400M, or on the demo world its stand-in of 3,000 scenes in four languages."""
+
+    gallery_name: ClassVar[str] = "laion400m"
+
+    n: int | None = Field(None, ge=1, json_schema_extra={"quick": 500})
+    """Size of the demo world's stand-in; none takes 3,000. No meaning for the real gallery."""
+
+
+class ClipRetrievalConfig(PictureConfig):
+    """Options of `clip-retrieval`, the client of a running clip-retrieval service."""
+
+    url: str = "http://localhost:1234"
+    """Address of the service, without `/knn-service`. There is no public one: knn.laion.ai no longer answers."""
+    index: str = "laion5B-L-14"
+    """Index name, as the service's `/indices-list` gives it."""
+    key_model: str = "clip-vit-l14/pooled"
+    """Pooled space of that index. The service cannot be asked, so it must be said; other queries are refused."""
+    modality: Literal["image", "text"] = "image"
+    """Which of the service's two indexes is searched."""
+    timeout: float = Field(60.0, gt=0)
+    """Bound on one request, seconds."""
+    max_answer_bytes: int = Field(50_000_000, gt=0)
+    """Bound on one answer, bytes."""
+    at_once: int = Field(4, ge=1, le=32)
+    """Requests at once."""
+    record: str | None = None
+    """Folder to record every search in, for the retriever `frozen` to replay; none by default."""
+
+
+class FrozenConfig(PictureConfig):
+    """Options of `frozen`, which replays a recorded search."""
+
+    folder: str = Field(...)
+    """What an earlier run recorded (`retriever.record`)."""
+    tolerance: float = Field(1e-4, ge=0, le=0.1)
+    """Largest cosine distance between a key and a recorded one for the recorded neighbours to answer it. Rounding
+    between machines stays far below; another model's keys stay far above."""
+    root: str | None = None
+    """Folder that picture paths of the record are relative to; none takes the folder that the record names."""
+
+    def sources(self) -> list[Path]:
+        """The recorded folder: a run's content keys depend on it."""
+        return [Path(self.folder).expanduser()]
