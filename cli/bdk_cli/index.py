@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bdk_cli.index_tables import human_bytes, parse_bytes, plan_rows, print_facts, print_table, progress
+from bdk_cli.index_tables import parse_bytes, plan_rows, print_facts, print_table, progress
 
 index = typer.Typer(help="Galleries to retrieve from, and their indexes.", no_args_is_help=True)
 
@@ -142,20 +142,26 @@ def query(
 def audit(
     gallery: GalleryArgument,
     data: Annotated[str, typer.Option("--data", help="Data set whose test stimuli must not be in the gallery.")] = "demo",
-    cosine: Annotated[float, typer.Option("--cosine", help="Cosine from which an item counts as a near-duplicate.")] = 0.95,
-    k: Annotated[int, typer.Option("--k", "-k", help="Candidates examined per stimulus.")] = 8,
+    option: Annotated[list[str] | None, typer.Option("--data-option", help="Option of the data set, as key=value; may be repeated.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", help="Nearest items looked at for each test stimulus.")] = 16,
+    min_cosine: Annotated[float, typer.Option("--min-cosine", help="Embeddings at least this alike count.")] = 0.98,
+    max_bits: Annotated[int, typer.Option("--max-bits", help="Perceptual hashes (256 bits) that differ in no more count.")] = 32,
+    leave_out: Annotated[Path | None, typer.Option("--leave-out", help="File to write the found ids to, for retriever.leave_out.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for test stimuli in a gallery: by perceptual hash and by near-duplicate embedding. Exits with 1 if any is found."""
-    from bdk.galleries.auditing import audit_gallery
+    """Look for test stimuli in a gallery, by picture and by embedding. Exits with 1 if any is found."""
+    from bdk.galleries.auditing import audit_gallery, write_leave_out
 
-    found = audit_gallery(_folder(gallery), data, cosine=cosine, k=k)
+    options = dict(pair.split("=", 1) for pair in option or () if "=" in pair)
+    found = audit_gallery(_folder(gallery), data, options, k=k, min_cosine=min_cosine, max_bits=max_bits)
+    if leave_out is not None:
+        write_leave_out(leave_out, found)
     if as_json:
-        typer.echo(json.dumps(found, indent=1, default=str, ensure_ascii=False))
+        typer.echo(json.dumps(found.to_json(), indent=1))
     else:
-        print_table(found["duplicates"])
-        typer.echo(f"{found['stimuli']} test stimuli against {found['items']:,} items: {len(found['duplicates'])} near-duplicates")
-    raise typer.Exit(1 if found["duplicates"] else 0)
+        print_table([vars(match) for match in found.matches])
+        typer.echo(found.summary())
+    raise typer.Exit(1 if found.matches else 0)
 
 
 @index.command("import")
@@ -238,5 +244,3 @@ def _on_cluster(cluster: str, work: Callable[[Any], Any]) -> Any:
     with cluster_client(cluster) as client:
         return work(dask_map(client))
 
-
-__all__ = ["human_bytes", "index", "register"]

@@ -17,8 +17,8 @@ from bdk.devices import device
 from bdk.errors import ComponentError
 from bdk.galleries.keys import pooled_key
 from bdk.making import Making
-from bdk.plan import Step, space_from
-from bdk.retrieve import build_retriever
+from bdk.plan import space_from
+from bdk.retrieve import retriever_of
 from bdk.spaces import Space
 from bdk.spec import Select
 from bdk.targets import backbone
@@ -98,10 +98,7 @@ def _neighbours(making: Making) -> tuple[np.ndarray | None, Any]:
     role = next((role for role in making.inputs if role.startswith("retrieve.")), None)
     if role is None:
         return None, None
-    recipe = making.inputs[role].recipe
-    step = Step("retrieve", recipe["options"], recipe["inputs"])
-    searching = Making(step, {}, making.out, making.work, making.store, making.registry, making.tell)
-    return making.inputs[role].array("test_ids.npy"), build_retriever(searching).picture
+    return making.inputs[role].array("test_ids.npy"), retriever_of(making, role).picture
 
 
 def _check(painted: Tensor, name: str) -> None:

@@ -61,7 +61,8 @@ def make(making: Making) -> None:
 
     Files: ``model.safetensors``, ``losses.json``, ``train_rows.npy`` (positions among the training stimuli that
     stage II may learn from), ``train_samples.npy`` (their S T D estimates), ``test_samples.npy``,
-    ``test_contrast.npy``.
+    ``test_contrast.npy``, and ``test_repeats.npy`` (contrast output for each showing, stimuli x R x T x D) where test
+    stimuli were shown more than once.
     """
     stage = Stage1.model_validate(making.options["stage1"])
     work = _Work(making, stage)
@@ -84,6 +85,8 @@ def make(making: Making) -> None:
     np.save(making.out / "train_rows.npy", fusion_rows)
     _write(making, "test_samples", work.samples(final, work.test_betas, "test"), len(work.test_betas))
     _write(making, "test_contrast", final.contrast(work.test_betas), len(work.test_betas))
+    if work.repeats is not None:
+        _write(making, "test_repeats", _by_showing(final, work.repeats), len(work.test_betas))
     modules = {"encoder": final.encoder, "prior": final.prior}
     save_file(_state(modules), making.out / "model.safetensors")
     (making.out / "losses.json").write_text(json.dumps(final.rows))
@@ -98,9 +101,10 @@ class _Work:
         self.guide = making.options["guide"]
         data = making.inputs["data"]
         self.index = data.json("index.json")
-        self.train_betas, self.test_betas = standardised(
-            data.array("train_betas.npy"), data.array("test_betas.npy"), stage.standardise
-        )
+        scale = Scale.of(data.array("train_betas.npy"), stage.standardise)
+        self.train_betas = scale(data.array("train_betas.npy"))
+        self.test_betas = scale(data.array("test_betas.npy"))
+        self.repeats = scale(data.array("test_repeats.npy")) if data.has("test_repeats.npy") else None
         self.targets = making.inputs[f"targets.{self.guide}"].array("tokens.npy")
         self.train_rows = np.asarray(self.index["train_rows"])
 
@@ -179,16 +183,36 @@ class _Work:
         return train(modules, loss, n, self.stage, seed=seed, work=work, on_row=self.making.row)
 
 
-def standardised(train: np.ndarray, test: np.ndarray, how: str) -> tuple[Tensor, Tensor]:
-    """Betas of both splits on one scale, learned from the training stimuli alone; see `Stage1.standardise`."""
-    train, test = np.asarray(train, dtype=np.float32), np.asarray(test, dtype=np.float32)
-    if how == "voxel":
-        mean, sd = train.mean(axis=0, dtype=np.float64), train.std(axis=0, dtype=np.float64, ddof=1)
-        sd = np.where(sd > 0, sd, 1.0)
-        train, test = (((x - mean) / sd).astype(np.float32) for x in (train, test))
-    elif how == "sample":
-        train, test = ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True) for x in (train, test))
-    return torch.from_numpy(np.ascontiguousarray(train)), torch.from_numpy(np.ascontiguousarray(test))
+@dataclass(frozen=True)
+class Scale:
+    """Brings betas to one scale, learned from the training stimuli alone; see `Stage1.standardise`."""
+
+    how: str
+    mean: Any = 0.0
+    sd: Any = 1.0
+
+    @classmethod
+    def of(cls, train: np.ndarray, how: str) -> Scale:
+        """Learn it from training betas, stimuli x V."""
+        if how != "voxel":
+            return cls(how)
+        train = np.asarray(train, dtype=np.float64)
+        sd = train.std(axis=0, ddof=1)
+        return cls(how, train.mean(axis=0), np.where(sd > 0, sd, 1.0))
+
+    def __call__(self, betas: np.ndarray) -> Tensor:
+        """Betas (... x V) on that scale, float32."""
+        betas = np.asarray(betas, dtype=np.float64)
+        if self.how == "sample":
+            betas = (betas - betas.mean(-1, keepdims=True)) / betas.std(-1, keepdims=True)
+        return torch.from_numpy(((betas - self.mean) / self.sd).astype(np.float32))
+
+
+def _by_showing(fitted: Fitted, repeats: Tensor) -> Iterator[Tensor]:
+    """Contrast output for every showing of some stimuli: B R T D."""
+    for start in range(0, len(repeats), BATCH):
+        part = repeats[start : start + BATCH]
+        yield torch.cat(list(fitted.contrast(part.flatten(0, 1)))).unflatten(0, part.shape[:2])
 
 
 def _shuffled(n: int, seed: int) -> np.ndarray:

@@ -12,13 +12,20 @@ import torch
 from safetensors.torch import save_file
 
 from bdk.devices import device
+from bdk.errors import DataError
+from bdk.galleries.keys import pooled_key
+from bdk.leakage import Audit, near_duplicates, perceptual_hashes
 from bdk.making import Making
 from bdk.metrics import NetworkSet, Score, baseline_scores, retrieval_scores, score_images
 from bdk.metrics.baselines import CHANCE
+from bdk.noise_ceiling import attainable_retrieval, noise_ceiling, normalised
 from bdk.plan import space_from
+from bdk.retrieve import as_thumb, retriever_of
 from bdk.selection import ORACLE_STAMP
 from bdk.spec import Measure
 
+AUDITED = 4
+"""Gallery items nearest to each test stimulus whose pictures are compared with it."""
 RETRIEVAL = ("image_retrieval", "brain_retrieval")
 
 
@@ -35,6 +42,8 @@ def make(making: Making) -> None:
         "stamps": judge.stamps(),
         "metrics": {name: score.to_json() for name, score in scores.items()},
         "baselines": judge.baselines(),
+        "ceiling": judge.ceiling(),
+        "audits": judge.audits(),
     }
     (making.out / "metrics.json").write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False))
     rows = {
@@ -82,7 +91,75 @@ class _Judge:
         found = retrieval_scores(
             brain, truth, pool=self.measure.pool, draws=self.measure.draws, seed=self.measure.seed
         )
-        return {name: _noted(found[name], about) for name in names}
+        return {name: self._normalised(replace(found[name], network=about)) for name in names}
+
+    def ceiling(self) -> dict[str, Any]:
+        """Noise ceiling of the voxels and of retrieval, or why there is none."""
+        if not self.data.has("ncsnr.npy"):
+            return {"missing": "Every stimulus was shown once: signal and noise cannot be told apart."}
+        showings = float(np.mean([self.index["repeats"][row] for row in self.test_rows]))
+        share = noise_ceiling(self.data.array("ncsnr.npy"), showings)
+        low, median, high = np.quantile(share, [0.1, 0.5, 0.9])
+        facts = {"voxels_p10": low, "voxels_median": median, "voxels_p90": high, "n_repeats": showings}
+        return {**{key: float(value) for key, value in facts.items()}, "retrieval": self._attainable}
+
+    @cached_property
+    def _attainable(self) -> float | None:
+        """Highest retrieval that the reliability of the encoder's outputs allows."""
+        estimate = self.making.inputs[f"estimate.{self._guide()}"]
+        if not estimate.has("test_repeats.npy") or len(self.test_rows) < 8:
+            return None
+        shown = np.asarray(estimate.array("test_repeats.npy"), dtype=np.float32)
+        try:
+            return attainable_retrieval(shown.reshape(*shown.shape[:2], -1), pool=self.measure.pool, seed=self.measure.seed)
+        except DataError:
+            return None  # repeats without any signal have no ceiling; the score then stands unnormalised
+
+    def _normalised(self, score: Score) -> Score:
+        ceiling = self._attainable
+        if ceiling is None or ceiling <= (score.chance or 0.0):
+            return score
+        return normalised(score, ceiling, reason="reliability of the encoder's output over showings")
+
+    def audits(self) -> list[dict[str, Any]]:
+        """Near-duplicates of test stimuli among the training stimuli and in every gallery that was searched."""
+        return [audit.to_json() for audit in self._audits]
+
+    @cached_property
+    def _audits(self) -> list[Audit]:
+        if not self.data.has("images.npy"):
+            return []
+        test = perceptual_hashes(self._stimuli(self.test_rows))
+        train = perceptual_hashes(self._stimuli(self.train_rows))
+        found = [near_duplicates(where="training stimuli", test_hashes=test, other_hashes=train)]
+        return found + [audit for role in self._galleries() if (audit := self._audit_gallery(role, test)) is not None]
+
+    def _galleries(self) -> list[str]:
+        """One retrieve step for each gallery, of an image guide's query."""
+        found: dict[str, str] = {}
+        for role, artifact in self.making.inputs.items():
+            if role.startswith("retrieve.") and artifact.recipe["options"]["query_guide"] == "image":
+                found.setdefault(artifact.recipe["options"]["retriever"]["use"], role)
+        return list(found.values())
+
+    def _audit_gallery(self, role: str, test_hashes: np.ndarray) -> Audit | None:
+        """Look the stimuli themselves up in a gallery, and compare the pictures found with them."""
+        retriever = retriever_of(self.making, role)
+        if not hasattr(retriever, "picture"):
+            return None
+        truth = self.making.inputs["targets.image"].array("tokens.npy")[self.test_rows]
+        keys = pooled_key(torch.from_numpy(np.array(truth, dtype=np.float32)), "image-cls", self.spaces["image"])
+        ids = np.unique(retriever.search(keys, AUDITED).ids.numpy())
+        pictures = {int(item): retriever.picture(int(item)) for item in ids if item >= 0}
+        had = {item: as_thumb(picture) for item, picture in pictures.items() if picture is not None}
+        name = self.making.inputs[role].recipe["options"]["retriever"]["use"]
+        hashes = perceptual_hashes(had.values())
+        return near_duplicates(
+            where=f"gallery {name} (the {AUDITED} nearest items of each stimulus)",
+            test_hashes=test_hashes,
+            other_hashes=hashes,
+            other_ids=list(had),
+        )
 
     def baselines(self) -> dict[str, dict[str, Any]]:
         """Rows of chance, mean training image, and the training image nearest to what was read from the brain."""
@@ -113,6 +190,8 @@ class _Judge:
                     stamps[f"{role} {key}"] = value
             if role == "decode":
                 stamps |= artifact.json("about.json")["stamps"]
+        for audit in self._audits:
+            stamps[f"audit {audit.where}"] = audit.summary()
         stamps["split"] = f"{self.index['split_name']} ({self.index['split_sha256'][:12]})"
         return stamps
 
@@ -161,10 +240,6 @@ class _Judge:
         estimate = _unit(_flat(self._mean(self.making.inputs[f"estimate.{guide}"].array("test_samples.npy"))))
         targets = self.making.inputs[f"targets.{guide}"].array("tokens.npy")[self.train_rows]
         return (estimate @ _unit(_flat(targets)).T).argmax(axis=1)
-
-
-def _noted(score: Score, about: str) -> Score:
-    return replace(score, network=about)
 
 
 def _flat(tokens: np.ndarray) -> np.ndarray:

@@ -253,5 +253,3 @@ def _require_repeats(counts: np.ndarray) -> None:
             "Every stimulus was shown once: signal and noise cannot be told apart.",
             mend="Use the subset of stimuli that were shown two or more times, or report scores without a ceiling.",
         )
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from bdk.contexts import RetrieverContext
 from bdk.galleries.keys import pooled_key
 from bdk.making import Making
-from bdk.plan import space_from
+from bdk.plan import Step, space_from
 
 BATCH = 256
 THUMBED = 24
@@ -55,6 +56,13 @@ def build_retriever(making: Making) -> Any:
         world=options["world"],
     )
     return making.component("retriever", options["retriever"], context)
+
+
+def retriever_of(making: Making, role: str) -> Any:
+    """The retriever of a finished retrieve step, for a step that has it among its inputs."""
+    recipe = making.inputs[role].recipe
+    step = Step("retrieve", recipe["options"], recipe["inputs"])
+    return build_retriever(replace(making, step=step, inputs={}))
 
 
 def _query_tokens(making: Making, split: str) -> np.ndarray:

@@ -15,9 +15,7 @@ RULES = ("brain", "first", "random", "oracle")
 ORACLE_STAMP = "oracle: reconstructions were chosen by looking at the stimuli"
 
 
-def select_brain(
-    candidates: Float[Tensor, "B S P"], brain: Float[Tensor, "B P"]
-) -> Int[Tensor, "B"]:
+def select_brain(candidates: Float[Tensor, "B S P"], brain: Float[Tensor, "B P"]) -> Int[Tensor, "B"]:
     """The candidate whose embedding is nearest to the embedding decoded from the brain.
 
     Source: MindEye's reconstruction step (cosine between the projector's output and CLIP of each candidate).
@@ -43,9 +41,7 @@ def select_random(candidates: Float[Tensor, "B S P"], generator: torch.Generator
     return torch.randint(candidates.shape[1], size, generator=generator, device=generator.device).cpu()
 
 
-def select_oracle(
-    candidates: Float[Tensor, "B S P"], stimulus: Float[Tensor, "B P"]
-) -> Int[Tensor, "B"]:
+def select_oracle(candidates: Float[Tensor, "B S P"], stimulus: Float[Tensor, "B P"]) -> Int[Tensor, "B"]:
     """The candidate nearest to the stimulus itself. Outputs must carry `ORACLE_STAMP`.
 
     Source: BrainRAM's released reconstruction script picks its best of 4 this way.

@@ -82,9 +82,7 @@ class VarianceParts:
     score_sd: float
 
 
-def bootstrap_interval(
-    per_stimulus: np.ndarray, *, level: float = LEVEL, draws: int = 2000, seed: int = 0
-) -> Interval:
+def bootstrap_interval(per_stimulus: np.ndarray, *, level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Interval:
     """Bootstrap interval of a mean over stimuli (bias-corrected and accelerated; Efron 1987).
 
     Args:
@@ -138,7 +136,9 @@ def bootstrap_pairs(success: np.ndarray, *, level: float = LEVEL, draws: int = 2
     return Interval(float(low), float(high), level)
 
 
-def assignment_test(fit: np.ndarray, *, permutations: int = 2000, seed: int = 0, larger_is_better: bool = True) -> TestResult:
+def assignment_test(
+    fit: np.ndarray, *, permutations: int = 2000, seed: int = 0, larger_is_better: bool = True
+) -> TestResult:
     """Permutation test of "the reconstructions belong to their stimuli".
 
     If they do not, any assignment of reconstructions to stimuli is as likely as the true one; the statistic is the
@@ -163,11 +163,18 @@ def assignment_test(fit: np.ndarray, *, permutations: int = 2000, seed: int = 0,
     # equal means may differ in the last bits, since they are summed in another order
     slack = 1e-12 * max(1.0, abs(observed))
     as_good = null >= observed - slack if larger_is_better else null <= observed + slack
-    return TestResult(float(observed), float((1 + as_good.sum()) / (1 + permutations)), float(null.mean()), permutations)
+    return TestResult(
+        float(observed), float((1 + as_good.sum()) / (1 + permutations)), float(null.mean()), permutations
+    )
 
 
 def paired_test(
-    a_per_stimulus: np.ndarray, b_per_stimulus: np.ndarray, *, permutations: int = 9999, draws: int = 2000, seed: int = 0
+    a_per_stimulus: np.ndarray,
+    b_per_stimulus: np.ndarray,
+    *,
+    permutations: int = 9999,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> PairedResult:
     """Whether two variants differ on the same stimuli.
 

@@ -134,7 +134,9 @@ class Manifest:
             entries = {row["name"]: Entry(**{**row, "path": Path(row["path"])}) for row in rows}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
-                f"The weights manifest cannot be read: {error}", where=str(file), mend="Repair or delete it, then add again."
+                f"The weights manifest cannot be read: {error}",
+                where=str(file),
+                mend="Repair or delete it, then add again.",
             ) from error
         return cls(folder, entries)
 
@@ -149,7 +151,9 @@ class Manifest:
         entry = self.entries[name]
         if not entry.path.exists() or _size(entry.path) != entry.bytes:
             raise WeightsMissingError(
-                f"Weights {name!r} are gone, or changed: {entry.path}.", where=str(self.folder / FILE), mend=how_to_get(name)
+                f"Weights {name!r} are gone, or changed: {entry.path}.",
+                where=str(self.folder / FILE),
+                mend=how_to_get(name),
             )
         return entry
 
@@ -262,5 +266,7 @@ def _download(url: str, target: Path, progress: Callable[[int, int], None] | Non
     except (urllib.error.URLError, OSError) as error:
         target.unlink(missing_ok=True)
         raise WeightsMissingError(
-            f"The download failed: {error}", where=url, mend="Get the file by other means, then: bdk weights add NAME PATH"
+            f"The download failed: {error}",
+            where=url,
+            mend="Get the file by other means, then: bdk weights add NAME PATH",
         ) from error

@@ -61,7 +61,7 @@ def test_equation_2_the_unet_takes_queries_from_the_noisy_tokens_and_keys_and_va
             for t in range(3):
                 query = (attention.query.weight @ normed[row, t])[part]
                 logits = [
-                    float(query @ (attention.key.weight @ condition[row, s])[part]) / math.sqrt(4) for s in range(5)
+                    (query @ (attention.key.weight @ condition[row, s])[part]).item() / math.sqrt(4) for s in range(5)
                 ]
                 total = sum(math.exp(logit) for logit in logits)
                 for s in range(5):

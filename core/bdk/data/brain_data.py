@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
@@ -79,8 +79,7 @@ class BrainData:
     @cached_property
     def split_sha256(self) -> str:
         """Hash of the split: its name, and which stimulus is on which side."""
-        lines = sorted(f"{name}\t{side}" for name, side in zip(self.stimulus_ids, self.split, strict=True))
-        return hashlib.sha256("\n".join([self.split_name, *lines]).encode()).hexdigest()
+        return split_sha256(self.split_name, self.stimulus_ids, self.split)
 
     @cached_property
     def repeats(self) -> np.ndarray:
@@ -261,6 +260,12 @@ def described(data: BrainData, spaces: Mapping[str, str]) -> DataDescription:
         trials=len(data.betas),
         rois={name: int(np.sum(members)) for name, members in data.rois.items()},
     )
+
+
+def split_sha256(name: str, ids: Sequence[str], sides: Sequence[str] | np.ndarray) -> str:
+    """Hash of a split: its name, and which stimulus is on which side, in any order."""
+    lines = sorted(f"{stimulus}\t{side}" for stimulus, side in zip(ids, sides, strict=True))
+    return hashlib.sha256("\n".join([name, *lines]).encode()).hexdigest()
 
 
 def _same_length(what: str, first: int, second: int, name: str) -> None:

@@ -20,7 +20,8 @@ def make(making: Making) -> None:
     """Average the trials of every stimulus and lay out the stimulus table.
 
     Files: ``train_betas.npy`` and ``test_betas.npy`` (float32, stimuli x V), ``images.npy`` (uint8), ``index.json``,
-    ``ncsnr.npy`` (float64 V; absent where no stimulus was repeated).
+    ``ncsnr.npy`` (float64 V) and ``test_repeats.npy`` (float32, test stimuli x R x V), both absent where stimuli
+    were shown once.
 
     Raises:
         DataError: betas with NaN or voxels that never vary, or an empty side of the split.
@@ -79,12 +80,14 @@ def _save_images(making: Making, data: BrainData) -> None:
 
 
 def _save_reliability(making: Making, data: BrainData) -> None:
-    """Noise-ceiling signal-to-noise ratio of every voxel, if stimuli were repeated."""
+    """Noise-ceiling signal-to-noise ratio of every voxel, and the test betas showing by showing."""
     from bdk.noise_ceiling import ncsnr
 
-    trained = data.rows("train")
+    trained, tested = data.rows("train"), data.rows("test")
     repeated = trained[data.repeats[trained] >= 2]
-    if len(repeated) < 2:
-        return
-    trials, position = data.trials_of(repeated)
-    np.save(making.out / "ncsnr.npy", ncsnr(data.gather(trials), repeated[position]))
+    if len(repeated) >= 2:
+        trials, position = data.trials_of(repeated)
+        np.save(making.out / "ncsnr.npy", ncsnr(data.gather(trials), repeated[position]))
+    showings = int(data.repeats[tested].min())
+    if showings >= 2:
+        np.save(making.out / "test_repeats.npy", np.stack([data.repeat(tested, r) for r in range(showings)], axis=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +72,21 @@ def decoder_scores(
     seen, meant = clip.image_embedding(drawn), clip.image_embedding(truth)
     scores = {"two_way": two_way(seen, meant), f"top1_of_{n}": top1(seen, meant)}
     return scores | {"pixcorr": pixcorr(drawn, truth), "psnr_db": psnr(drawn, truth)}
+
+
+def shortfalls(weights_dir: Path | str | None = None) -> dict[str, str]:
+    """Held-out scores that shipped weights miss, with what was reached and wanted; empty when all is well."""
+    from bdk.demo.unet import DemoDiffusion
+
+    clip, vae = TinyClip.load(weights_dir), DemoVae.load(weights_dir)
+    decoder = decoder_scores(DemoDiffusion.load(weights_dir), clip, vae)
+    scores = {"clip": clip_scores(clip), "vae": vae_scores(vae), "unet": decoder}
+    return {
+        f"{network} {name}": f"{scores[network][name]:.4f} < {least}"
+        for network, wanted in THRESHOLDS.items()
+        for name, least in wanted.items()
+        if scores[network][name] < least
+    }
 
 
 def psnr(drawn: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"]) -> float:

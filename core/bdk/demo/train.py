@@ -41,9 +41,17 @@ def _pictures(pictures: np.ndarray, rows: Tensor, device: str) -> Tensor:
     return batch.to(device).permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
+def _command(network: str) -> str:
+    """The command line that repeats this training; batches depend on the number of processes."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes == 1:
+        return f"bdk demo train {network}"
+    return f"torchrun --nproc_per_node {processes} -m bdk.demo.train {network}"
+
+
 def _card(command: str, seed: int, batch: int, progress: dict, scores: dict, note: str) -> dict[str, object]:
     return {
-        "command": f"bdk demo train {command}",
+        "command": _command(command),
         "seed": seed,
         "batch": batch,
         "training_scenes": SCENES,
@@ -54,7 +62,7 @@ def _card(command: str, seed: int, batch: int, progress: dict, scores: dict, not
 
 
 def train_clip(
-    out: Path | str, steps: int = 2400, device: str = "cpu", resume: bool = True, seed: int = 0, batch: int = 192
+    out: Path | str, steps: int = 1100, device: str = "cpu", resume: bool = True, seed: int = 0, batch: int = 192
 ) -> dict[str, float]:
     """Train the tiny CLIP on pictures and captions; returns held-out scores.
 
@@ -87,7 +95,7 @@ def train_clip(
 
 
 def train_vae(
-    out: Path | str, steps: int = 3000, device: str = "cpu", resume: bool = True, seed: int = 0, batch: int = 48
+    out: Path | str, steps: int = 2600, device: str = "cpu", resume: bool = True, seed: int = 0, batch: int = 48
 ) -> dict[str, float]:
     """Train the VAE on pictures; returns held-out scores. Arguments as in `train_clip`."""
     out = Path(out)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 _SUFFIX = ".safetensors"
@@ -58,7 +58,7 @@ class TokenCache:
         halves = {key: tensor.half().contiguous() for key, tensor in tensors.items()}
         sums = {key: _checksum(tensor) for key, tensor in halves.items()}
         aside = self.root / f"{uuid.uuid4().hex}.new"
-        save_file(halves, aside, metadata={"sha256": json.dumps(sums)})
+        aside.write_bytes(save(halves, metadata={"sha256": json.dumps(sums)}))
         aside.replace(aside.with_suffix(_SUFFIX))
         self._shrink()
 

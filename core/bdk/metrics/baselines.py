@@ -88,7 +88,13 @@ def chance_row(scores: dict[str, Score]) -> dict[str, Score]:
 
     return {
         name: replace(
-            score, value=score.chance, low=None, high=None, p_value=None, per_stimulus=None, note="mean over wrong pairs"
+            score,
+            value=score.chance,
+            low=None,
+            high=None,
+            p_value=None,
+            per_stimulus=None,
+            note="mean over wrong pairs",
         )
         for name, score in scores.items()
     }

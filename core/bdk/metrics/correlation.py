@@ -63,7 +63,9 @@ def paired_correlation(a: np.ndarray, b: np.ndarray, *, rows_at_once: int = 64) 
     from bdk.metrics.pixcorr import pixcorr
 
     steps = range(0, len(a), rows_at_once)
-    return np.concatenate([pixcorr(np.asarray(a[i : i + rows_at_once]), np.asarray(b[i : i + rows_at_once])) for i in steps])
+    return np.concatenate(
+        [pixcorr(np.asarray(a[i : i + rows_at_once]), np.asarray(b[i : i + rows_at_once])) for i in steps]
+    )
 
 
 class _RowSums:

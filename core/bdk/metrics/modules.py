@@ -80,7 +80,9 @@ class ImageMetric(Metric):
         own = torch.cat(list(self.measured)).numpy()
         undefined = int(np.isnan(own).sum())
         per_stimulus = np.nan_to_num(own).mean(axis=1)
-        note = f"{undefined} pairs hold a flat picture, for which it is not defined; they count as 0" if undefined else ""
+        note = (
+            f"{undefined} pairs hold a flat picture, for which it is not defined; they count as 0" if undefined else ""
+        )
         wrong = torch.cat(list(self.shuffled)).numpy() if self.shuffled else np.array([])
         chance = float(np.nan_to_num(wrong).mean()) if wrong.size else None
         return Measurement(float(per_stimulus.mean()), per_stimulus, chance=chance, note=note)

@@ -10,17 +10,34 @@ _MODULE = "bdk.metrics.modules"
 METRICS = [
     MetricInfo("pixcorr", "PixCorr", f"{_MODULE}:PixCorr", "up", "low", "corr", "Correlation of pixels"),
     MetricInfo(
-        "ssim", "SSIM", f"{_MODULE}:Ssim", "up", "low", "index", "Structural similarity, the preset's variant", cite=("wang2004ssim",)
+        "ssim",
+        "SSIM",
+        f"{_MODULE}:Ssim",
+        "up",
+        "low",
+        "index",
+        "Structural similarity, the preset's variant",
+        cite=("wang2004ssim",),
     ),
-    MetricInfo("alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "percent", "Two-way identification, AlexNet block 2"),
-    MetricInfo("alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "percent", "Two-way identification, AlexNet block 5"),
+    MetricInfo(
+        "alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "percent", "Two-way identification, AlexNet block 2"
+    ),
+    MetricInfo(
+        "alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "percent", "Two-way identification, AlexNet block 5"
+    ),
     MetricInfo("incep", "Incep", f"{_MODULE}:Incep", "up", "high", "percent", "Two-way identification, Inception v3"),
     MetricInfo("clip", "CLIP", f"{_MODULE}:Clip", "up", "high", "percent", "Two-way identification, CLIP ViT-L/14"),
     MetricInfo(
         "eff", "Eff", f"{_MODULE}:Eff", "down", "high", "correlation_distance", "Correlation distance, EfficientNet-B1"
     ),
     MetricInfo(
-        "swav", "SwAV", f"{_MODULE}:Swav", "down", "high", "correlation_distance", "Correlation distance, SwAV ResNet-50"
+        "swav",
+        "SwAV",
+        f"{_MODULE}:Swav",
+        "down",
+        "high",
+        "correlation_distance",
+        "Correlation distance, SwAV ResNet-50",
     ),
     MetricInfo(
         "image_retrieval",

@@ -67,7 +67,13 @@ class Preset:
         return words + (f"bilinear {self.base} > " if self.base else "")
 
 
-_COMMON = {"alex2": "alexnet", "alex5": "alexnet", "incep": "inception-v3", "clip": "clip-vit-l14", "swav": "swav-resnet50"}
+_COMMON = {
+    "alex2": "alexnet",
+    "alex5": "alexnet",
+    "incep": "inception-v3",
+    "clip": "clip-vit-l14",
+    "swav": "swav-resnet50",
+}
 
 MINDEYE = Preset(
     name="mindeye",

@@ -57,7 +57,9 @@ def retrieval_scores(
     for finds in ("image", "brain"):
         name = finds if compat is None else {"image": "brain", "brain": "image"}[finds]
         measured = retrieve(brain, truth, finds, pool=pool, draws=draws, seed=seed)
-        found[f"{name}_retrieval"] = _score(f"{name}_retrieval", measured, finds, pool, draws, seed, compat, permutations)
+        found[f"{name}_retrieval"] = _score(
+            f"{name}_retrieval", measured, finds, pool, draws, seed, compat, permutations
+        )
     return {name: found[name] for name in ("image_retrieval", "brain_retrieval")}
 
 

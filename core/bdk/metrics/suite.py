@@ -68,7 +68,9 @@ def score_images(
         scores = {}
         for info in infos:
             metric = made[info.name]
-            scores[info.name] = metric if isinstance(metric, Score) else _scored(info, metric, pairs, seed, permutations)
+            scores[info.name] = (
+                metric if isinstance(metric, Score) else _scored(info, metric, pairs, seed, permutations)
+            )
             if not isinstance(metric, Score) and metric.wants == "features" and not _needed_later(info, infos, made):
                 metric.tap.network.release()
     return scores
@@ -87,9 +89,7 @@ def assemble(
         low, high = interval.low, interval.high
     if measured.fit is not None and len(measured.fit) > 1:
         better = info.direction == "up"
-        p_value = assignment_test(
-            measured.fit, permutations=permutations, seed=seed, larger_is_better=better
-        ).p_value
+        p_value = assignment_test(measured.fit, permutations=permutations, seed=seed, larger_is_better=better).p_value
     return Score(
         measured.value,
         low,
@@ -145,7 +145,12 @@ def _feed(metrics: Any, pairs: ImagePairs) -> None:
 
 
 def _scored(info: MetricInfo, metric: Any, pairs: ImagePairs, seed: int, permutations: int) -> Score:
-    facts: dict[str, Any] = {"n": len(pairs), "candidates": pairs.candidates, "seed": seed, "permutations": permutations}
+    facts: dict[str, Any] = {
+        "n": len(pairs),
+        "candidates": pairs.candidates,
+        "seed": seed,
+        "permutations": permutations,
+    }
     name = pairs.preset.name
     if metric.wants == "pixels":
         variant = getattr(metric, "described", "")
@@ -174,4 +179,7 @@ def _scored(info: MetricInfo, metric: Any, pairs: ImagePairs, seed: int, permuta
 def _needed_later(info: MetricInfo, infos: Sequence[MetricInfo], made: dict[str, Any]) -> bool:
     later = infos[list(infos).index(info) + 1 :]
     network = made[info.name].tap.network
-    return any(not isinstance(made[i.name], Score) and made[i.name].wants == "features" and made[i.name].tap.network is network for i in later)
+    return any(
+        not isinstance(made[i.name], Score) and made[i.name].wants == "features" and made[i.name].tap.network is network
+        for i in later
+    )

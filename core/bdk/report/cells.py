@@ -129,7 +129,7 @@ def average(entries: Sequence[Mapping[str, Any]]) -> Cell:
         return Cell(missing="; ".join(reasons) or "not measured", stamps=stamps)
     values = [float(entry["value"]) for entry in found]
     return Cell(
-        value=statistics.fmean(values),
+        value=_same_or_mean(values),
         low=_mean(found, "low"),
         high=_mean(found, "high"),
         spread=statistics.stdev(values) if len(values) > 1 else None,
@@ -142,7 +142,12 @@ def average(entries: Sequence[Mapping[str, Any]]) -> Cell:
 
 def _mean(entries: Sequence[Mapping[str, Any]], key: str) -> float | None:
     numbers = [entry.get(key) for entry in entries]
-    return statistics.fmean(float(x) for x in numbers if x is not None) if all(x is not None for x in numbers) else None
+    return None if None in numbers else _same_or_mean([float(x) for x in numbers if x is not None])
+
+
+def _same_or_mean(numbers: Sequence[float]) -> float:
+    """The mean; of equal numbers that number, to the last bit."""
+    return numbers[0] if len(set(numbers)) == 1 else statistics.fmean(numbers)
 
 
 def _at_chance(entry: Mapping[str, Any]) -> bool:

@@ -10,11 +10,11 @@ from bdk.report.cells import Cell, Column
 from bdk.report.curves import Curve
 from bdk.report.table import Row, Table
 
-WIDTH = 340.0
+WIDTH = 360.0
 LEFT, RIGHT = 52.0, 10.0
 TOP, BOTTOM = 10.0, 26.0
 HEIGHT = 170.0
-NAMES = 128.0
+NAMES = 146.0
 """Room for row labels in a chart of intervals."""
 PITCH = 22.0
 
@@ -143,7 +143,7 @@ def _ends(numbers: Sequence[float], column: Column) -> tuple[float, float]:
 def _dot(row: Row, cell: Cell, place: int, x) -> Dot:
     assert cell.value is not None
     ends = [None if end is None else x(end) for end in (cell.low, cell.high)]
-    label = row.label if len(row.label) <= 23 else row.label[:22] + "…"
+    label = row.label if len(row.label) <= 27 else row.label[:26] + "…"
     y = TOP + PITCH * (place + 0.5)
     return Dot(label, y, x(cell.value), ends[0], ends[1], row.kind != "run", row.is_oracle)
 

@@ -70,9 +70,10 @@ def per_stimulus(lines: Sequence[Line], metric: str) -> dict[str, np.ndarray]:
     """Scores of each test stimulus, averaged over seeds, by row; rows without them are left out."""
     found = {}
     for line in lines:
-        parts = [record.per_stimulus.get(metric) for record in line.records]
-        if all(part is not None and np.isfinite(part).all() for part in parts):
-            found[line.name] = np.mean(np.stack([part for part in parts if part is not None]), axis=0)
+        parts = [record.measured(metric) for record in line.records]
+        whole = [part for part in parts if part is not None and np.isfinite(part).all()]
+        if len(whole) == len(parts):
+            found[line.name] = np.mean(np.stack(whole), axis=0)
     return found
 
 

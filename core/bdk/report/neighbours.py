@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ class Retrieval:
     Args:
         guide: the guide whose estimate asked.
         gallery: what was searched.
-        facts: what the retriever says of itself.
+        facts: what the retriever says of itself, one line each.
         labels: rows of the sweep that share it.
         found: for each stimulus shown, the neighbours of its first sample.
         total: test stimuli there are.
@@ -54,7 +55,7 @@ class Retrieval:
 
     guide: str
     gallery: str
-    facts: Mapping[str, Any]
+    facts: tuple[str, ...]
     labels: tuple[str, ...]
     found: tuple[Found, ...]
     total: int
@@ -82,9 +83,14 @@ def _retrieval(record: Record, artifact: Artifact, labels: tuple[str, ...]) -> R
         _found(record, position, ids[position, 0], scores[position, 0], about.get("items", {}), thumbs)
         for position in range(min(SHOWN, len(ids)))
     )
-    stamps = about.get("stamps", {})
+    facts = tuple(_fact(key, value) for key, value in about.get("stamps", {}).items())
     name = artifact.recipe["options"]["retriever"]["use"]
-    return Retrieval(artifact.recipe["guide"], name, stamps, labels, found, len(ids), ids.shape[1])
+    return Retrieval(artifact.recipe["guide"], name, facts, labels, found, len(ids), ids.shape[1])
+
+
+def _fact(key: str, value: Any) -> str:
+    is_hash = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32,}", value)
+    return f"{key.replace('_', ' ')}: {value[:12] if is_hash else value}"
 
 
 def _thumbs(artifact: Artifact) -> dict[int, np.ndarray]:

@@ -15,7 +15,7 @@ EDGE = 96
 def png(pixels: np.ndarray) -> bytes:
     """A picture (uint8 H x W x 3) as PNG; equal pixels give equal bytes."""
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, "PNG", compress_level=6)
     return stream.getvalue()
 
 

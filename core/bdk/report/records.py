@@ -69,6 +69,11 @@ class Record:
         """``index.json`` of the data."""
         return self.artifacts["data"].json("index.json")
 
+    def measured(self, metric: str) -> np.ndarray | None:
+        """Scores of each test stimulus; None if the metric has no value, or is no mean over stimuli."""
+        entry = self.scores["metrics"].get(metric, {})
+        return self.per_stimulus.get(metric) if entry.get("value") is not None else None
+
     @property
     def test_rows(self) -> list[int]:
         """Rows of the test stimuli in the stimulus table."""

@@ -66,4 +66,4 @@ def sweep_stamps(lines: Sequence[Line]) -> list[str]:
     for line in rows:
         for text in dict.fromkeys(text for record in line.records for text in record_stamps(record)):
             holders.setdefault(text, []).append(line.label)
-    return [text if len(who) == len(rows) else f"{text} ({', '.join(who)})" for text, who in holders.items()]
+    return [text if len(who) == len(rows) else f"{text} (only in: {' · '.join(who)})" for text, who in holders.items()]

@@ -205,15 +205,15 @@ class _Builder:
 
     def _extra(self, section: str, kind: Kind) -> list[Row]:
         """Baseline or ceiling rows; rows of the sweep that agree on one share it."""
-        shared: dict[tuple[str, tuple[Cell, ...]], list[Line]] = {}
+        shared: dict[tuple[str, tuple[Cell, ...], str], list[str]] = {}
         for line in self.lines:
             for name, cells in self._extra_cells(line, section).items():
-                shared.setdefault((name, cells), []).append(line)
-        counts = [name for name, _ in shared]
+                shared.setdefault((name, cells, self._letter(line)), []).append(line.label)
+        counts = [name for name, _, _ in shared]
         found = []
-        for (name, cells), holders in shared.items():
-            only = f" ({', '.join(line.label for line in holders)})" if counts.count(name) > 1 else ""
-            found.append(Row(name, f"{name}{only}", kind, cells, data=self._letter(holders[0])))
+        for (name, cells, letter), holders in shared.items():
+            only = f" ({' · '.join(holders)})" if counts.count(name) > 1 else ""
+            found.append(Row(name, f"{name}{only}", kind, cells, data=letter))
         return sorted(found, key=lambda row: BASELINES.index(row.name) if row.name in BASELINES else len(BASELINES))
 
     def _extra_cells(self, line: Line, section: str) -> dict[str, tuple[Cell, ...]]:
@@ -222,9 +222,15 @@ class _Builder:
             tables = [{"noise ceiling": table} for table in tables if table]
         names = dict.fromkeys(name for table in tables for name in table)
         return {
-            name: tuple(average([_entry(table.get(name, {}), column) for table in tables]) for column in self.columns)
+            name: tuple(_shared([_entry(table.get(name, {}), column) for table in tables]) for column in self.columns)
             for name in names
         }
+
+
+def _shared(entries: Sequence[Mapping[str, Any]]) -> Cell:
+    """A baseline's cell; one that is the same for every seed does not tell how many there were."""
+    cell = average(entries)
+    return replace(cell, spread=cell.spread or None, seeds=0)
 
 
 def _entry(metrics: Mapping[str, Any], column: Column) -> Mapping[str, Any]:

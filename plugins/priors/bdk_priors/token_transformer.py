@@ -15,6 +15,8 @@ BUCKETS, FARTHEST = 32, 128
 """Relative positions share 32 learned values per head; from 128 places on, one value."""
 ROTATED = 32
 """Numbers of each head that are rotated by position."""
+HALF = (torch.float16, torch.bfloat16)
+"""Number types whose norms use a larger epsilon, 1e-3."""
 
 
 class TokenTransformer(nn.Module):
@@ -78,7 +80,7 @@ class GainNorm(nn.Module):
     def forward(self, x: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
         if self.stable:
             x = x / x.amax(-1, keepdim=True).detach()
-        return F.layer_norm(x, x.shape[-1:], self.gain, eps=1e-5 if x.dtype == torch.float32 else 1e-3)
+        return F.layer_norm(x, x.shape[-1:], self.gain, eps=1e-3 if x.dtype in HALF else 1e-5)
 
 
 class FeedForward(nn.Sequential):

@@ -45,7 +45,7 @@ class TokenUnet(nn.Module):
         )
         self.grow = nn.ModuleList(nn.Conv1d(b, a, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
         self.up = nn.ModuleList(Stage(2 * w, w, dim, heads) for w in widths[:-1])
-        self.leave = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv1d(width, dim, 1))
+        self.leave = nn.Sequential(_norm(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
 
     def forward(
         self, noisy: Float[Tensor, "B T D"], level: Float[Tensor, "B"], condition: Float[Tensor, "B T D"]
@@ -69,9 +69,9 @@ class Stage(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, dim: int, heads: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.GroupNorm(8, channels_in), nn.SiLU(), nn.Conv1d(channels_in, channels, 3, padding=1))
+        self.first = nn.Sequential(_norm(channels_in), nn.SiLU(), nn.Conv1d(channels_in, channels, 3, padding=1))
         self.modulate = nn.Linear(dim, 2 * channels)
-        self.norm = nn.GroupNorm(8, channels)
+        self.norm = _norm(channels)
         self.second = nn.Conv1d(channels, channels, 3, padding=1)
         self.skip = nn.Conv1d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
         self.attend = CrossAttention(channels, dim, heads)
@@ -106,3 +106,8 @@ class CrossAttention(nn.Module):
             for projected in (self.query(self.norm(x)), self.key(condition), self.value(condition))
         )
         return self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Groups of eight channels, so that one token of one row can still be normalised."""
+    return nn.GroupNorm(channels // 8, channels)

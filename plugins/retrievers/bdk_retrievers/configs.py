@@ -61,17 +61,19 @@ class GalleryConfig(PictureConfig):
     """Whether neighbours nearly equal to a better one are passed over. Off, so that k means k; clip-retrieval has it on."""
     dedup_cosine: float = Field(0.94, gt=0, le=1)
     """Cosine from which two gallery items count as equal when `dedup` is on; clip-retrieval's value."""
+    leave_out: str | None = None
+    """File of gallery ids that are never found, as `bdk index audit --leave-out FILE` writes it. None by default:
+    BrainRAM keeps what is there, and says that the stimulus itself may be."""
     record: str | None = None
     """Folder to record every search in, for the retriever `frozen` to replay; none by default."""
     check: Literal["auto", "sizes", "full"] = "auto"
     """How thoroughly files are checked at opening: `auto` hashes what changed since the last check (up to 4 GB),
     `sizes` compares sizes and headers only, `full` hashes everything."""
 
-
     def sources(self) -> list[Path]:
-        """Folders whose manifests decide what is found; a run's content keys depend on them."""
+        """Files and folders that decide what is found; a run's content keys depend on them."""
         folder = self.root or known_galleries().get(self.gallery_name)
-        return [Path(folder).expanduser()] if folder else []
+        return [Path(name).expanduser() for name in (folder, self.leave_out) if name]
 
 
 class ExactConfig(GalleryConfig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bdk.contexts import RetrieverContext
+from bdk.errors import DataError
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import Missing
@@ -56,6 +58,7 @@ class GalleryRetriever:
         self.backend: Backend = backend(self.gallery)
         self.items = Items(context.spaces, picture_source(self.gallery, config, context.cache), token_cache(config, context))
         self._recorder = Recorder(config.record) if config.record else None
+        self._left_out = _read_ids(config.leave_out)
         self._short = 0
 
     def search(self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None = None) -> Neighbours:
@@ -108,6 +111,7 @@ class GalleryRetriever:
             "dedup": self.config.dedup,
         }
         said |= {"stand_in": manifest.stamp} if manifest.stand_in else {}
+        said |= {"left_out": len(self._left_out)} if len(self._left_out) else {}
         said |= {"missing_items": self.items.missing()} if self.items.missing() else {}
         said |= {"unfilled_neighbours": self._short} if self._short else {}
         said |= {"unverified_files": check.unverified} if check.unverified else {}
@@ -137,8 +141,21 @@ class GalleryRetriever:
     def _ranked(self, keys: Float[Tensor, "B P"], found: Neighbours, exclude: Int[Tensor, "B E"] | None) -> Neighbours:
         within = self.config.search_in
         kept = without(found, exclude)
+        banned = torch.isin(kept.ids, self._left_out)
+        kept = Neighbours(kept.ids.masked_fill(banned, -1), kept.scores.masked_fill(banned, -torch.inf))
         if self.gallery.has_embeddings(within) and getattr(self.config, "rerank", True):
             kept = Neighbours(kept.ids, exact_scores(keys, kept.ids, self.gallery.embeddings(within)))
         kept = ordered(*kept)
         return without_duplicates(kept, self.gallery.embeddings(within), self.config.dedup_cosine) if self.config.dedup else kept
 
+
+def _read_ids(path: str | None) -> Int[Tensor, "N"]:
+    """Ids that are never found."""
+    if path is None:
+        return torch.empty(0, dtype=torch.int64)
+    try:
+        return torch.tensor([int(id) for id in json.loads(Path(path).expanduser().read_text())["ids"]], dtype=torch.int64)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"The file of ids to leave out cannot be read: {error}.", where=path, mend="`bdk index audit --leave-out FILE` writes one."
+        ) from error

@@ -54,7 +54,7 @@ def worst(found: list[Tensor], expected: list[Tensor]) -> float:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @given(
-    rows=st.integers(1, 3), length=st.integers(1, 150), channels=st.integers(1, 4), states=st.sampled_from([1, 2, 5, 16])
+    rows=st.integers(1, 3), length=st.integers(1, 150), channels=st.integers(1, 4), states=st.sampled_from([1, 16])
 )
 @settings(max_examples=15, deadline=None)
 def test_every_kernel_gives_the_recurrence_and_its_gradients(kernel, rows, length, channels, states):

@@ -1,0 +1,35 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def new_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+    """An array file of full size, made aside and renamed, so that a file that is there is whole."""
+    aside = path.with_suffix(".new")
+    array = np.lib.format.open_memmap(aside, "w+", dtype, shape)
+    array.flush()
+    del array
+    aside.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, made aside and renamed."""
+    aside = path.with_suffix(".new")
+    aside.write_text(text)
+    aside.replace(path)
+
+
+def write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
+    """A table, made aside and renamed."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    aside = path.with_suffix(".new")
+    pq.write_table(pa.table(columns), aside)
+    aside.replace(path)
