@@ -17,20 +17,16 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     reconstructions: Annotated[
         Path,
-        typer.Argument(help="Folder of images, or .npy .npz .safetensors .h5 .pt; several candidates are allowed."),
+        typer.Argument(help="Folder of images, or .npy .npz .safetensors .h5 .pt; may hold several candidates."),
     ],
     stimuli: Annotated[Path, typer.Argument(help="The same, one picture for each stimulus.")],
     preset: Annotated[str, typer.Option("--preset", help="Recipe: mindeye or brain-diffuser.")] = "mindeye",
-    metrics: Annotated[
-        str, typer.Option("--metrics", help="Names, comma separated; default: the eight of Table 1.")
-    ] = "",
+    metrics: Annotated[str, typer.Option("--metrics", help="Comma separated; default: the eight of Table 1.")] = "",
     networks: Annotated[
         str, typer.Option("--networks", help="published: local weights (bdk weights list); demo: labelled stand-ins.")
     ] = "published",
-    pair: Annotated[str, typer.Option("--pair", help="name, order, or auto: by name if both are folders.")] = "auto",
-    training: Annotated[
-        Path | None, typer.Option("--training", help="Training stimuli, for the mean-image row.")
-    ] = None,
+    pair: Annotated[str, typer.Option("--pair", help="name, order, or auto: by name for folders.")] = "auto",
+    training: Annotated[Path | None, typer.Option("--training", help="Training stimuli, for the mean row.")] = None,
     reconstructions_key: Annotated[str, typer.Option("--reconstructions-key", help="Array in a file of several.")] = "",
     stimuli_key: Annotated[str, typer.Option("--stimuli-key", help="Array in a file of several.")] = "",
     oracle: Annotated[

@@ -65,7 +65,7 @@ def troubles(known: Any) -> str:
     blocks += [
         f"{note.distribution}, entry point {note.entry_point!r} ({note.kind}): {note.what}" for note in known.notices
     ]
-    return "\n\n".join(blocks) or f"All {len(known.distributions)} plugins are in order."
+    return "\n\n".join(blocks) or f"All {len(known.plugins)} plugins are in order."
 
 
 def shown(facts: Mapping[str, Any]) -> str:

@@ -30,7 +30,9 @@ def require_betas(betas: Float[Tensor, "B V"], voxels: int, *, where: str) -> No
             where=where,
             mend=f"Give it the {voxels} voxels of the ROI it was fitted on, or fit it for this ROI.",
         )
-    require_finite(betas, "The betas", where=where, mend="Drop or impute the voxels or trials named by `bdk data check`.")
+    require_finite(
+        betas, "The betas", where=where, mend="Drop or impute the voxels or trials named by `bdk data check`."
+    )
 
 
 def require_tokens(tokens: Float[Tensor, "B T D"], space: Space, what: str, *, where: str) -> None:
@@ -51,7 +53,9 @@ def require_tokens(tokens: Float[Tensor, "B T D"], space: Space, what: str, *, w
             where=where,
             mend="Use parts that were fitted for the same space; `bdk plan` shows the space of each.",
         )
-    require_finite(tokens, what, where=where, mend="Look at the step that made it; its inputs or its training diverged.")
+    require_finite(
+        tokens, what, where=where, mend="Look at the step that made it; its inputs or its training diverged."
+    )
 
 
 def require_neighbours(

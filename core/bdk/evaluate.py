@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -123,7 +122,7 @@ def write(evaluation: Evaluation, out: Path | str) -> list[Path]:
             paired = evaluation.paired
             picture_grid(paired.stimuli, paired.reconstructions, paired.candidates).save(made[1])
             for path in made:
-                os.replace(path, out / path.name)
+                path.replace(out / path.name)
     except OSError as error:
         raise DataError(f"The results cannot be written: {error}.", where=str(out)) from error
     return [out / path.name for path in made]

@@ -13,7 +13,7 @@ from typing import Any
 from bdk.canonical import digest
 from bdk.components import DecoderConfig
 from bdk.errors import PlanError, SpaceMismatchError
-from bdk.fingerprints import source_fingerprint
+from bdk.fingerprints import source_fingerprint, space_fingerprint, weights_fingerprint
 from bdk.galleries.queries import query_for
 from bdk.registry import Registry, resolve
 from bdk.spaces import Space
@@ -148,7 +148,8 @@ class _Planner:
         if part is None:
             return "none"
         info = self.registry.component(part.family, part.use)
-        return {**part.plain(), "version": info.version, "fit_mode": info.fit_mode}
+        source = source_fingerprint(part.options)
+        return {**part.plain(), "version": info.version, "fit_mode": info.fit_mode, **({"source": source} if source else {})}
 
     def _data_options(self) -> dict[str, Any]:
         info = self.registry.dataset(self.spec.data.use)
@@ -214,7 +215,8 @@ class _Planner:
         return f"{self.spec.sweep}/{self.spec.name}"
 
     def _targets_options(self, guide: GuideSpec) -> dict[str, Any]:
-        return {"space": space_options(self.spaces[guide.name])}
+        space = self.spaces[guide.name]
+        return {"space": space_options(space), "weights": space_fingerprint(space)}
 
     def _estimate_options(self, guide: GuideSpec) -> dict[str, Any]:
         return {
@@ -317,6 +319,7 @@ class _Planner:
             "spaces": {name: space_options(space) for name, space in self.spaces.items()},
             "oracle": self.spec.select.rule == "oracle" and self.spec.decoder is not None,
             "metrics": {name: info.version for name, info in sorted(self.registry.metrics.items())},
+            "weights": weights_fingerprint(),
         }
         self.add("measure", options, sorted(set(roles)), label="measure")
 
@@ -343,12 +346,13 @@ def space_options(space: Space) -> dict[str, Any]:
         "options": dict(space.options),
         "pooled": space.pooled,
         "stamp": space.stamp,
+        "resources": list(space.resources),
     }
 
 
 def space_from(options: Mapping[str, Any]) -> Space:
     """The space that `space_options` wrote down."""
-    return Space(**options)
+    return Space(**{**options, "resources": tuple(options["resources"])})
 
 
 def _needs(kind: str) -> tuple[str, ...]:

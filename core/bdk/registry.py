@@ -37,6 +37,21 @@ SLOW = 1.0
 
 
 @dataclass(frozen=True)
+class Plugin:
+    """One entry point, or one file or module that was tried without packaging; sound or broken.
+
+    Args:
+        distribution: who offers it, with its version.
+        entry_point: its name in the entry-point group, or the file or module.
+        module: what is imported; empty for a file.
+    """
+
+    distribution: str
+    entry_point: str
+    module: str = ""
+
+
+@dataclass(frozen=True)
 class Broken:
     """A plugin that could not be taken in, and why.
 
@@ -76,7 +91,7 @@ class Registry:
     metrics: dict[str, MetricInfo] = field(default_factory=dict)
     specs: dict[str, SpecInfo] = field(default_factory=dict)
     citations: dict[str, str] = field(default_factory=dict)
-    distributions: dict[str, str] = field(default_factory=dict)
+    plugins: list[Plugin] = field(default_factory=list)
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -217,9 +232,9 @@ def _load(extra: tuple[str, ...], disabled: str, strict: bool) -> Registry:
     for point, distribution, version in _points():
         if distribution in off or point.name in off or ("all" in off and distribution != OWN):
             continue
-        _take(registry, point.name, f"{distribution} {version}", point.load)
+        _take(registry, Plugin(f"{distribution} {version}", point.name, point.module), point.load)
     for name in extra:
-        _take(registry, name, f"{name} (not packaged)", lambda name=name: _import_extra(name))
+        _take(registry, Plugin(f"{name} (not packaged)", name), lambda name=name: _import_extra(name))
     if strict and registry.broken:
         first = registry.broken[0]
         raise PluginError(
@@ -254,8 +269,9 @@ def _import_extra(name: str) -> ModuleType:
     return module
 
 
-def _take(registry: Registry, name: str, distribution: str, importer: Any) -> None:
+def _take(registry: Registry, found: Plugin, importer: Any) -> None:
     """Take one plugin in whole, or not at all."""
+    registry.plugins.append(found)
     cause: Any = "import"
     before, started = set(sys.modules), time.perf_counter()
     try:
@@ -266,25 +282,25 @@ def _take(registry: Registry, name: str, distribution: str, importer: Any) -> No
             cause = "offer"
             offers = _offers(plugin)
         cause = "duplicate"
-        _check_unique(registry, offers, distribution)
+        _check_unique(registry, offers, found.distribution)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - nothing that a stranger's package does may end the command
         cause = "exit" if isinstance(error, SystemExit) else cause
         reason = error.what if isinstance(error, BdkError) else f"{type(error).__name__}: {error}"
-        registry.broken.append(Broken(distribution, name, reason, traceback.format_exc(), cause))
+        registry.broken.append(Broken(found.distribution, found.entry_point, reason, traceback.format_exc(), cause))
         return
     took, heavy = time.perf_counter() - started, [package for package in HEAVY if package in set(sys.modules) - before]
-    registry.notices += _notices(distribution, name, said.getvalue(), took, heavy)
-    registry.distributions[name] = distribution
+    registry.notices += _notices(found, said.getvalue(), took, heavy)
     for kind, key, value in offers:
-        registry.owners[kind, str(key)] = distribution
+        registry.owners[kind, str(key)] = found.distribution
         getattr(registry, kind)[key] = (
-            replace(value, distribution=distribution) if hasattr(value, "distribution") else value
+            replace(value, distribution=found.distribution) if hasattr(value, "distribution") else value
         )
 
 
-def _notices(distribution: str, name: str, said: str, took: float, heavy: list[str]) -> Iterator[Notice]:
+def _notices(found: Plugin, said: str, took: float, heavy: list[str]) -> Iterator[Notice]:
+    distribution, name = found.distribution, found.entry_point
     if heavy:
         yield Notice(
             distribution, name, "heavy", f"imports {', '.join(heavy)} at its door, so every command waits for it"

@@ -100,7 +100,7 @@ class _Sizer:
         return sum(parameter.numel() for parameter in parameters)
 
     def _missing(self) -> list[str]:
-        """What this step's parts say is not on this machine (a config's ``missing()``), and its space's weights."""
+        """What this step's parts say is not on this machine (``lacks()`` of a config), and its space's weights."""
         lacks: list[str] = []
         for family in ("encoder", "prior", "retriever", "fusion", "decoder"):
             plain = self.step.options.get(family)
@@ -115,7 +115,7 @@ class _Sizer:
     @staticmethod
     def _missing_of(kind: Any, plain: Mapping[str, Any]) -> list[str]:
         config = kind.model_validate({key: value for key, value in plain.items() if key in kind.model_fields})
-        check = getattr(config, "missing", None)
+        check = getattr(config, "lacks", None)
         return list(check()) if check else []
 
 
@@ -127,7 +127,7 @@ def missing_weights(space: Any) -> list[str]:
     if not isinstance(name, str):
         return []
     try:
-        Manifest().entry(name)
+        Manifest.load().entry(name)
     except BdkError as error:
         return [f"{error.what} {error.mend}"]
     return []

@@ -26,6 +26,7 @@ class Space:
         options: keyword arguments of the backbone.
         pooled: the space id of the pooled key (P numbers, unit length) that galleries are searched by;
             empty if this space has none.
+        resources: files shipped in packages that decide it, as ``package:path``; part of every content key.
         stamp: what every output must say of it, such as ``tiny CLIP (demo world)``; empty for published models.
     """
 
@@ -38,6 +39,7 @@ class Space:
     options: Mapping[str, object] = field(default_factory=dict)
     pooled: str = ""
     stamp: str = ""
+    resources: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -221,7 +221,7 @@ class Manifest:
         target = target.with_name(f"{name}-{target.name}")
         partial = target.with_name(target.name + ".partial")
         _download(known.url, partial, progress)
-        os.replace(partial, target)
+        partial.replace(target)
         return self.add(name, target, source=known.url)
 
     def _write(self, entries: dict[str, Entry]) -> None:
@@ -229,7 +229,7 @@ class Manifest:
         rows = [{**asdict(entry), "path": str(entry.path)} for _, entry in sorted(entries.items())]
         aside = self.folder / f"{FILE}.{os.getpid()}"
         aside.write_text(json.dumps({"format": 1, "weights": rows}, indent=1))
-        os.replace(aside, self.folder / FILE)
+        aside.replace(self.folder / FILE)
         self.entries = entries
 
 

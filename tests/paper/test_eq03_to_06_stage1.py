@@ -62,9 +62,7 @@ def test_bimixco_is_mixco_in_both_directions(pair, mix):
     back = 0.0
     for i in range(5):
         for j in range(5):
-            owed = (mix.share[j].item() if i == j else 0) + (
-                1 - mix.share[j].item() if int(mix.partner[j]) == i else 0
-            )
+            owed = (mix.share[j].item() if i == j else 0) + (1 - mix.share[j].item() if int(mix.partner[j]) == i else 0)
             back -= owed * log_odds(c[i], p, j, TAU)
     expected = (mixco_nce(*pair, mix, TAU).item() + back / 5) / 2
     assert math.isclose(bimixco(*pair, mix, TAU).item(), expected, rel_tol=1e-12)
@@ -116,7 +114,9 @@ class _Prior:
 
 
 def test_equation_6_weighs_info_nce_error_and_mixco():
-    assert math.isclose(eq6(torch.tensor(2.0), torch.tensor(3.0), torch.tensor(5.0), gamma=0.8, beta=0.3).item(), 3.7, rel_tol=1e-6)
+    assert math.isclose(
+        eq6(torch.tensor(2.0), torch.tensor(3.0), torch.tensor(5.0), gamma=0.8, beta=0.3).item(), 3.7, rel_tol=1e-6
+    )
     generator = torch.Generator().manual_seed(3)
     betas, targets = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((5, 6), (5, 2, 3)))
     config = Stage1Objective(loss="brainram-paper", tau=TAU)

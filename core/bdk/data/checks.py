@@ -24,7 +24,7 @@ def fingerprint(*contents: np.ndarray | str) -> str:
             digest.update("\n".join(map(str, content.ravel())).encode())
             continue
         for start in range(0, len(content), ROWS_AT_ONCE):
-            digest.update(np.ascontiguousarray(content[start : start + ROWS_AT_ONCE]).view(np.uint8))
+            digest.update(np.ascontiguousarray(content[start : start + ROWS_AT_ONCE]).tobytes())
     return digest.hexdigest()
 
 

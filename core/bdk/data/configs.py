@@ -164,6 +164,10 @@ class BidsConfig(SpacesConfig):
     """Only files with `desc-<this>`; empty for all."""
     space: str = ""
     """Only files with `space-<this>`; empty for all."""
+    suffix: str = "betas"
+    """Last word of the beta files' names: `.._betas.nii.gz`."""
+    events: str = ""
+    """Folder to look for the `_events.tsv` files in; empty for `root`. Derivatives often leave them in the raw data."""
     mask: str = ""
     """3-D NIfTI; empty to look for `*_mask.nii.gz` of the participant, of which there must be exactly one."""
     rois: dict[str, str] = Field(default_factory=dict)
@@ -175,7 +179,7 @@ class BidsConfig(SpacesConfig):
     captions_column: str = ""
     """Column of events.tsv with a caption; empty for none."""
     split_column: str = ""
-    """Column with `train` or `test`; empty to split by `test_stimuli_share`."""
+    """Column with `train` or `test`; empty to split by `test_share`."""
     test_share: float = Field(0.1, gt=0.0, lt=1.0)
     """Share of the stimuli held out, chosen by a hash of their names, if there is no split column."""
     normalise: Literal["none", "run", "session", "train"] = "run"

@@ -60,7 +60,7 @@ class SimulatedBetas:
     """Responses of one subject.
 
     Attributes:
-        betas: [trials, V], float32, about unit signal variance per voxel times its noise.
+        betas: [trials, V], float32: a signal of about unit variance per voxel, plus that voxel's noise.
         trial_stimulus: row of the stimulus list that each trial showed.
         trial_repeat: 0, 1, ... : which showing of that stimulus it was.
         rois: region by name, true for its voxels.

@@ -206,10 +206,13 @@ class _DecoderBatches:
         return tokens + noise.to(self.device) * tokens.std(dim=(1, 2), keepdim=True)
 
 
+TRAINERS = {"clip": train_clip, "vae": train_vae, "decoder": train_decoder}
+"""By the name that ``bdk demo train`` takes."""
+
+
 def _main() -> None:
-    commands = {"clip": train_clip, "vae": train_vae, "decoder": train_decoder}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("network", choices=list(commands))
+    parser.add_argument("network", choices=list(TRAINERS))
     parser.add_argument("--out", required=True, type=Path, help="folder for pictures, checkpoints and weights")
     parser.add_argument("--steps", type=int, help="batches in all; the default makes the shipped weights")
     parser.add_argument("--device", default="cpu")
@@ -220,7 +223,7 @@ def _main() -> None:
     )
     options = parser.parse_args()
     given = {name: value for name in ("steps", "frozen") if (value := getattr(options, name))}
-    commands[options.network](options.out, device=options.device, seed=options.seed, resume=not options.fresh, **given)
+    TRAINERS[options.network](options.out, device=options.device, seed=options.seed, resume=not options.fresh, **given)
 
 
 if __name__ == "__main__":

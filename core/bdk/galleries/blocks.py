@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bdk.galleries.faiss_files import require_faiss
+from bdk.galleries.faiss_files import require_faiss, silent
 from bdk.galleries.gallery import Rows
 from bdk.galleries.index_plans import ROUNDS, IndexPlan
 
@@ -133,28 +129,15 @@ def _merge_on_disk(faiss: Any, trained: Path, blocks: list[Path], out: Path) -> 
     pointers = faiss.InvertedListsPtrVector()
     for block in opened:
         pointers.push_back(faiss.extract_index_ivf(block).invlists)
-    with _silent():
+    with silent():
         merged = faiss.OnDiskInvertedLists(ivf.nlist, ivf.code_size, str(lists))
         total = merged.merge_from_multiple(pointers.data(), pointers.size(), False)
     index.ntotal = ivf.ntotal = total
     ivf.replace_invlists(merged, True)
     merged.this.disown()
+    merged.filename = lists.name  # found beside the index wherever the folder is moved to
     _write(faiss, index, out / "populated.index")
     return [out / "populated.index", lists]
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep what faiss's own code prints out of our output."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    with open(os.devnull, "w") as nothing:  # noqa: PTH123
-        os.dup2(nothing.fileno(), 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 def _write(faiss: Any, index: Any, path: Path) -> None:

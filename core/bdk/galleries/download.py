@@ -215,7 +215,7 @@ class Downloader:
             with closing(as_completed(jobs)) as finished:
                 for done, job in enumerate(finished, start=1):
                     if self.progress is not None:
-                        self.progress(done, len(jobs))
+                        self.progress(done, len(distinct))
                     yield jobs.pop(job), job.result()
 
     def _one(self, url: str) -> bytes | Failure:

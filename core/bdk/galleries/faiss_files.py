@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import struct
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,20 @@ def require_faiss() -> Any:
             mend="pip uninstall -y faiss-cpu faiss-gpu, then install one: pip install --force-reinstall faiss-cpu",
         )
     return faiss
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keep what faiss's own code prints (by C, on the standard output) out of ours."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def faiss_installations() -> list[str]:
@@ -149,7 +165,8 @@ def open_index(path: Path, flags: Collection[str] = ()) -> Opened:
         wanted |= _check_lists(path, lists)
     names = {"mmap": faiss.IO_FLAG_MMAP, "read-only": faiss.IO_FLAG_READ_ONLY, "ondisk-same-dir": faiss.IO_FLAG_ONDISK_SAME_DIR}
     try:
-        index = faiss.read_index(str(path), sum(names[flag] for flag in sorted(wanted)))
+        with silent():
+            index = faiss.read_index(str(path), sum(names[flag] for flag in sorted(wanted)))
     except (RuntimeError, MemoryError) as error:
         raise DataError(f"faiss cannot read the index: {_first_line(error)}", where=str(path), mend=_MEND) from error
     return Opened(index, lists is not None, tuple(sorted(wanted)), dropped)

@@ -106,16 +106,18 @@ def decode_picture(data: bytes, max_pixels: int, side: int = SIDE) -> np.ndarray
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except Image.DecompressionBombError:
+        return Missing("too-many-pixels")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         return Missing("not-an-image")
     if picture.width * picture.height > max_pixels:
         return Missing("too-many-pixels")
     try:
         picture.draft("RGB", (side, side))
         square = _square(picture.convert("RGB"), side)
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError):
         return Missing("broken-image")
-    return np.asarray(square)
+    return np.array(square)
 
 
 def _square(picture: Image.Image, side: int) -> Image.Image:

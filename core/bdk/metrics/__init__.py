@@ -5,22 +5,36 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bdk.metrics.presets import PRESETS
 from bdk.metrics.score import Measurement, Score
 
 if TYPE_CHECKING:
     from bdk.metrics.baselines import baseline_scores
     from bdk.metrics.modules import FeatureMetric, ImageMetric
     from bdk.metrics.networks import FeatureNetwork, NetworkSet
-    from bdk.metrics.presets import PRESETS
     from bdk.metrics.retrieval import retrieval_scores
     from bdk.metrics.suite import TABLE_1, TABLE_2, score_images
+
+__all__ = [
+    "PRESETS",
+    "TABLE_1",
+    "TABLE_2",
+    "FeatureMetric",
+    "FeatureNetwork",
+    "ImageMetric",
+    "Measurement",
+    "NetworkSet",
+    "Score",
+    "baseline_scores",
+    "retrieval_scores",
+    "score_images",
+]
 
 _HOMES = {
     "FeatureMetric": "modules",
     "FeatureNetwork": "networks",
     "ImageMetric": "modules",
     "NetworkSet": "networks",
-    "PRESETS": "presets",
     "TABLE_1": "suite",
     "TABLE_2": "suite",
     "baseline_scores": "baselines",
@@ -28,10 +42,9 @@ _HOMES = {
     "score_images": "suite",
 }
 
-__all__ = ["Measurement", "Score", *sorted(_HOMES)]  # noqa: PLE0604
-
 
 def __getattr__(name: str) -> Any:
+    """Load what needs torch when it is first asked for."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

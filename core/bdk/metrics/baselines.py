@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,8 @@ def nearest_training_images(
 
 def chosen(training: Any, rows: np.ndarray) -> Pictures:
     """Training pictures by row, for ids found elsewhere."""
-    return IndexedPictures(_Items(as_pictures(training, "training stimuli")), tuple(int(r) for r in rows))
+    pictures = as_pictures(training, "training stimuli")
+    return IndexedPictures(_Items(pictures), tuple(int(row) for row in rows), "training stimuli", pictures.costly)
 
 
 def baseline_scores(
@@ -82,22 +84,17 @@ def baseline_scores(
 
 
 def chance_row(scores: dict[str, Score]) -> dict[str, Score]:
-    """What pictures that know nothing of their stimulus score: .5 for two-way identification, 1 / pool for retrieval,
-    and for correlations and distances the mean over wrong pairs of the given row."""
-    from dataclasses import replace
+    """What pictures that know nothing of their stimulus score.
 
-    return {
-        name: replace(
-            score,
-            value=score.chance,
-            low=None,
-            high=None,
-            p_value=None,
-            per_stimulus=None,
-            note="mean over wrong pairs",
-        )
-        for name, score in scores.items()
-    }
+    Args:
+        scores: of any row; each knows its own chance level: .5 for two-way identification, 1 / pool for retrieval,
+            and the mean over wrong pairs for correlations and distances.
+
+    Returns:
+        Scores without intervals and tests.
+    """
+    blank: dict[str, Any] = {"low": None, "high": None, "p_value": None, "per_stimulus": None}
+    return {name: replace(score, value=score.chance, **blank) for name, score in scores.items()}
 
 
 class _Items:

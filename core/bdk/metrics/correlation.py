@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bdk.metrics.pixcorr import is_flat, pixcorr
+
 BLOCK = 4096
 """Features that are in memory at a time, of both matrices."""
 DOUBLE_BELOW = 16_384
@@ -60,8 +62,6 @@ def paired_correlation(a: np.ndarray, b: np.ndarray, *, rows_at_once: int = 64) 
     Returns:
         N numbers; NaN where one of the two rows is flat.
     """
-    from bdk.metrics.pixcorr import pixcorr
-
     steps = range(0, len(a), rows_at_once)
     return np.concatenate(
         [pixcorr(np.asarray(a[i : i + rows_at_once]), np.asarray(b[i : i + rows_at_once])) for i in steps]
@@ -107,4 +107,4 @@ class _RowSums:
     @property
     def is_flat(self) -> np.ndarray:
         """Rows whose numbers are all equal."""
-        return self._low == self._high
+        return is_flat(self._low, self._high)

@@ -71,7 +71,7 @@ class FeatureCache:
                     maps[layer][start : start + len(block)] = block
             for layer, features in maps.items():
                 features.flush()
-                os.replace(asides[layer], self.folder / f"{keys[layer]}.npy")
+                asides[layer].replace(self.folder / f"{keys[layer]}.npy")
         finally:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)

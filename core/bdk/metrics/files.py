@@ -287,9 +287,12 @@ def _hdf5(path: Path, label: str, key: str) -> Pictures:
     except OSError as error:
         raise _unreadable(path, error) from error
     names: list[str] = []
-    file.visititems(
-        lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) and item.ndim >= 4 else None
-    )
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim >= 4:
+            names.append(name)
+
+    file.visititems(note)
     data = file[_one_of(names, key, path)]
     return StoredPictures(lambda i: data[i], data.shape, path, label)
 

@@ -49,10 +49,12 @@ def two_way(stimuli: np.ndarray, reconstructions: np.ndarray) -> Measurement:
     each = [_two_way_once(stimuli, candidate) for candidate in _candidates(reconstructions)]
     success = np.mean([success for success, _, _ in each], axis=0)
     fit = np.mean([fit for _, fit, _ in each], axis=0)
-    rates = np.diag(fit).copy()
+    n, s = len(stimuli), len(each)
+    # whole comparisons are counted, so that one half is one half to the last bit
+    value = sum(int(won.sum()) for won, _, _ in each) / (s * n * (n - 1))
     undefined = sum(undefined for _, _, undefined in each)
     note = f"{undefined} reconstructions have flat features and lose every comparison" if undefined else ""
-    return Measurement(float(rates.mean()), rates, success=success, fit=fit, chance=0.5, note=note)
+    return Measurement(value, np.diag(fit).copy(), success=success, fit=fit, chance=0.5, note=note)
 
 
 def _two_way_once(stimuli: np.ndarray, reconstructions: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

@@ -24,7 +24,6 @@ from bdk.metrics.retrieval import retrieve
 from bdk.metrics.score import Measurement
 from bdk.metrics.ssim import ssim
 
-
 CHANCE_PAIRS = 64
 """Wrong pairs from which the chance level of a pixel metric is estimated."""
 
@@ -40,6 +39,8 @@ class ImageMetric(Metric):
     wants: ClassVar[Literal["pixels", "features"]] = "pixels"
     """``pixels``: fed batches at the preset's pixel size; ``features``: given a network's features."""
     full_state_update = False
+    last_step: str = ""
+    """What happens to the pixels after the preset's steps, for the record."""
     measured: list[Tensor]
     shuffled: list[Tensor]
 
@@ -99,6 +100,11 @@ class Ssim(ImageMetric):
     """Mean structural similarity, in the preset's variant; see `bdk.metrics.ssim`."""
 
     variant: ClassVar[SsimVariant | None] = None
+
+    @property
+    def last_step(self) -> str:  # type: ignore[override]
+        """Which of the two numbers called SSIM."""
+        return f" > luma > SSIM {self.variant or self.preset.ssim}"
 
     def per_pair(self, stimuli: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
         return ssim(stimuli, reconstructions, self.variant or self.preset.ssim)

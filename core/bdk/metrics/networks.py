@@ -77,7 +77,7 @@ class FeatureNetwork:
             return resize(images.clamp(0, 1), *self.own_steps)
         return resize(first_steps(images, preset), preset.size_for(self.name), preset.feature_resize)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def features(self, images: Float[Tensor, "B 3 h w"]) -> dict[str, Float[Tensor, "B d"]]:
         """Features of prepared pictures, flattened, float32, by layer."""
         if self._net is None:
@@ -170,6 +170,12 @@ class NetworkSet:
         why = self._missing.get(column) or self._missing.get(name) or f"The set has no network {name!r}."
         raise WeightsMissingError(why)
 
+    def release(self, name: str) -> None:
+        """Give the memory of the network of that name back."""
+        for network in self.all_networks():
+            if network.name == name:
+                network.release()
+
     def all_networks(self) -> list[FeatureNetwork]:
         """Every network once."""
         return [*self.published.values(), *{id(t.network): t.network for t in self.stand_ins.values()}.values()]
@@ -190,4 +196,4 @@ def module_taps(model: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor],
     """A function from pictures to the outputs of named layers of a torchvision network."""
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    return create_feature_extractor(model.eval().requires_grad_(False), return_nodes=list(layers))
+    return create_feature_extractor(model.eval().requires_grad_(False), return_nodes=list(layers), suppress_diff_warning=True)

@@ -113,11 +113,8 @@ def _stems(folder: Path, label: str) -> dict[str, Path]:
 
 def _candidates(folder: Path, names: list[str]) -> dict[str, list[Path]]:
     """Files of each stimulus: one folder each, or one file each, or numbered files."""
-    inside = {
-        path.name: image_files(path)
-        for path in sorted(folder.iterdir(), key=lambda p: natural(p.name))
-        if path.is_dir()
-    }
+    folders = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: natural(path.name))
+    inside = {path.name: image_files(path) for path in folders}
     inside = {name: files for name, files in inside.items() if files}
     if inside and not image_files(folder):
         return inside

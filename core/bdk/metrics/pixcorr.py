@@ -19,9 +19,14 @@ def pixcorr(stimuli: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
     """
     a = stimuli.reshape(len(stimuli), -1).astype(np.float64)
     b = reconstructions.reshape(len(reconstructions), -1).astype(np.float64)
-    flat = (np.ptp(a, axis=1) == 0) | (np.ptp(b, axis=1) == 0)
+    flat = is_flat(a.min(axis=1), a.max(axis=1)) | is_flat(b.min(axis=1), b.max(axis=1))
     a -= a.mean(axis=1, keepdims=True)
     b -= b.mean(axis=1, keepdims=True)
     product = np.einsum("bd,bd->b", a, b)
     length = np.sqrt(np.einsum("bd,bd->b", a, a) * np.einsum("bd,bd->b", b, b))
     return np.where(flat, np.nan, product / np.where(flat, 1.0, length))
+
+
+def is_flat(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Whether values from ``low`` to ``high`` are all the same, but for what rounding in float32 leaves of them."""
+    return high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))

@@ -6,6 +6,7 @@ from bdk.components import MetricInfo
 from bdk.hookspecs import hookimpl
 
 _MODULE = "bdk.metrics.modules"
+_WANG = ("wang2004ssim",)
 
 METRICS = [
     MetricInfo("pixcorr", "PixCorr", f"{_MODULE}:PixCorr", "up", "low", "corr", "Correlation of pixels"),
@@ -17,16 +18,12 @@ METRICS = [
         "low",
         "index",
         "Structural similarity, the preset's variant",
-        cite=("wang2004ssim",),
+        cite=_WANG,
     ),
-    MetricInfo(
-        "alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "percent", "Two-way identification, AlexNet block 2"
-    ),
-    MetricInfo(
-        "alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "percent", "Two-way identification, AlexNet block 5"
-    ),
-    MetricInfo("incep", "Incep", f"{_MODULE}:Incep", "up", "high", "percent", "Two-way identification, Inception v3"),
-    MetricInfo("clip", "CLIP", f"{_MODULE}:Clip", "up", "high", "percent", "Two-way identification, CLIP ViT-L/14"),
+    MetricInfo("alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "percent", "Two-way, AlexNet block 2"),
+    MetricInfo("alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "percent", "Two-way, AlexNet block 5"),
+    MetricInfo("incep", "Incep", f"{_MODULE}:Incep", "up", "high", "percent", "Two-way, Inception v3"),
+    MetricInfo("clip", "CLIP", f"{_MODULE}:Clip", "up", "high", "percent", "Two-way, CLIP ViT-L/14"),
     MetricInfo(
         "eff", "Eff", f"{_MODULE}:Eff", "down", "high", "correlation_distance", "Correlation distance, EfficientNet-B1"
     ),
@@ -37,7 +34,7 @@ METRICS = [
         "down",
         "high",
         "correlation_distance",
-        "Correlation distance, SwAV ResNet-50",
+        "Correlation distance, SwAV",
     ),
     MetricInfo(
         "image_retrieval",
@@ -70,7 +67,7 @@ VARIANTS = [
         "low",
         "index",
         "SSIM with a two-dimensional window, whatever the preset says",
-        cite=("wang2004ssim",),
+        cite=_WANG,
     ),
     MetricInfo(
         "ssim-columns",
@@ -80,7 +77,7 @@ VARIANTS = [
         "low",
         "index",
         "SSIM of columns, as scikit-image 0.17 computed it with multichannel=True, whatever the preset says",
-        cite=("wang2004ssim",),
+        cite=_WANG,
     ),
 ]
 """Known by name, but in no table unless asked for."""

@@ -57,9 +57,8 @@ def retrieval_scores(
     for finds in ("image", "brain"):
         name = finds if compat is None else {"image": "brain", "brain": "image"}[finds]
         measured = retrieve(brain, truth, finds, pool=pool, draws=draws, seed=seed)
-        found[f"{name}_retrieval"] = _score(
-            f"{name}_retrieval", measured, finds, pool, draws, seed, compat, permutations
-        )
+        protocol = {"pool": pool, "draws": draws, "seed": seed, "permutations": permutations}
+        found[f"{name}_retrieval"] = _score(f"{name}_retrieval", measured, finds, compat or "definition", **protocol)
     return {name: found[name] for name in ("image_retrieval", "brain_retrieval")}
 
 
@@ -124,20 +123,19 @@ def _drawn(similarity: np.ndarray, pool: int, draws: int, seed: int) -> float:
 def _score(
     name: str,
     measured: Measurement,
-    finds: str,
+    finds: Literal["image", "brain"],
+    preset: str,
+    *,
     pool: int,
     draws: int | None,
     seed: int,
-    compat: str | None,
     permutations: int,
 ) -> Score:
     n = len(measured.per_stimulus)
     interval = bootstrap_interval(measured.per_stimulus, seed=seed)
-    test = assignment_test(measured.fit, permutations=permutations, seed=seed)
-    sampled = pool < n and draws is not None
     details = {
         "pool": min(pool, n),
-        "draws": draws if sampled else None,
+        "draws": draws if pool < n else None,
         "seed": seed,
         "tie_rule": TIE_RULE,
         "given": "brain" if finds == "image" else "image",
@@ -149,12 +147,12 @@ def _score(
         interval.high,
         measured.chance,
         "up",
-        preset=compat or "definition",
+        preset=preset,
         n=n,
         per_stimulus=measured.per_stimulus,
         preprocessing="unit length, cosine",
         unit="percent",
-        p_value=test.p_value,
+        p_value=assignment_test(measured.fit, permutations=permutations, seed=seed).p_value,
         name=name,
         note=measured.note,
         details=details,

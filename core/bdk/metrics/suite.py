@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from bdk import registry
 from bdk.components import MetricInfo
-from bdk.errors import BdkError, WeightsMissingError
+from bdk.errors import WeightsMissingError
 from bdk.metrics.feature_cache import FeatureCache
 from bdk.metrics.networks import NetworkSet
 from bdk.metrics.pairs import ImagePairs
@@ -60,24 +60,21 @@ def score_images(
     recipe = preset_named(preset)
     networks = networks or NetworkSet.from_manifest()
     infos = [_info(name) for name in metrics or TABLE_1]
+    made = {info.name: _make(info, recipe, networks) for info in infos}
     with FeatureCache(feature_cache) as cache:
         pairs = ImagePairs(stimuli, reconstructions, recipe, cache)
-        made = {info.name: _make(info, recipe, networks) for info in infos}
-        pixel = {n: m for n, m in made.items() if not isinstance(m, Score) and m.wants == "pixels"}
-        _feed(pixel.values(), pairs)
+        _feed([metric for metric in made.values() if not isinstance(metric, Score) and metric.wants == "pixels"], pairs)
         scores = {}
-        for info in infos:
-            metric = made[info.name]
-            scores[info.name] = (
-                metric if isinstance(metric, Score) else _scored(info, metric, pairs, seed, permutations)
-            )
-            if not isinstance(metric, Score) and metric.wants == "features" and not _needed_later(info, infos, made):
-                metric.tap.network.release()
-    return scores
+        for network, group in groupby(
+            sorted(infos, key=lambda i: _network(made[i.name])), lambda i: _network(made[i.name])
+        ):
+            scores |= {info.name: _scored(info, made[info.name], pairs, seed, permutations) for info in group}
+            networks.release(network)
+    return {info.name: scores[info.name] for info in infos}
 
 
 def assemble(
-    info: MetricInfo, measured: Measurement, *, preset: str, seed: int, permutations: int = 2000, **facts: Any
+    info: MetricInfo, measured: Measurement, *, preset: str, seed: int, permutations: int, **facts: Any
 ) -> Score:
     """Add interval and test to a measurement."""
     low = high = p_value = None
@@ -112,74 +109,64 @@ def missing(info: MetricInfo, preset: str, why: str, n: int = 0) -> Score:
 
 
 def _info(name: str) -> MetricInfo:
+    """A built-in metric, or an installed one."""
     built_in = {info.name: info for info in (*METRICS, *VARIANTS)}
-    if name in built_in:
-        return built_in[name]
-    from bdk import registry
-
-    return registry.load().metric(name)
+    return built_in[name] if name in built_in else registry.load().metric(name)
 
 
 def _make(info: MetricInfo, preset: Preset, networks: NetworkSet) -> Any:
     """The metric object, or the score that says why there is none."""
-    from bdk.registry import owner_of, resolve
-
     try:
-        metric = resolve(info.target, owner=owner_of(info))(preset=preset, networks=networks)
+        metric = registry.resolve(info.target, owner=registry.owner_of(info))(preset=preset, networks=networks)
         if metric.wants == "embeddings":
             return missing(info, preset.name, "Retrieval scores need embeddings decoded from the brain, not pictures.")
         if metric.wants == "features":
-            _ = metric.tap
+            metric.tap  # noqa: B018  (raises where the weights are missing)
     except WeightsMissingError as error:
-        return missing(info, preset.name, " ".join(filter(None, [error.what, error.mend])))
+        return missing(info, preset.name, _reason(error))
     return metric
 
 
-def _feed(metrics: Any, pairs: ImagePairs) -> None:
-    metrics = list(metrics)
-    if not metrics:
-        return
-    for stimuli, reconstructions in pairs.pixel_batches():
+def _reason(error: WeightsMissingError) -> str:
+    return " ".join(filter(None, [error.what, error.mend]))
+
+
+def _network(metric: Any) -> str:
+    """Name of the network a metric reads; metrics are grouped by it, so that one is in memory at a time."""
+    return "" if isinstance(metric, Score) or metric.wants != "features" else metric.tap.network.name
+
+
+def _feed(metrics: Sequence[Any], pairs: ImagePairs) -> None:
+    for stimuli, reconstructions in pairs.pixel_batches() if metrics else ():
         for metric in metrics:
             metric.take(stimuli, reconstructions)
 
 
 def _scored(info: MetricInfo, metric: Any, pairs: ImagePairs, seed: int, permutations: int) -> Score:
-    facts: dict[str, Any] = {
-        "n": len(pairs),
-        "candidates": pairs.candidates,
-        "seed": seed,
-        "permutations": permutations,
-    }
-    name = pairs.preset.name
+    if isinstance(metric, Score):
+        return replace(metric, n=len(pairs))
+    options: dict[str, Any] = {"preset": pairs.preset.name, "seed": seed, "permutations": permutations}
+    facts = {"n": len(pairs), "candidates": pairs.candidates}
     if metric.wants == "pixels":
-        variant = getattr(metric, "described", "")
-        steps = pairs.preset.pixel_steps + (f" > {variant}" if variant else "")
-        return assemble(info, metric.measure(), preset=name, preprocessing=steps, **facts)
+        steps = f"{pairs.preset.pixel_steps}{metric.last_step}"
+        return assemble(info, metric.measure(), preprocessing=steps, **options, **facts)
+    if len(pairs) < 2:
+        return missing(info, pairs.preset.name, "At least two stimuli are needed to compare pairs.", len(pairs))
+    return _scored_features(info, metric, pairs, {**options, **facts})
+
+
+def _scored_features(info: MetricInfo, metric: Any, pairs: ImagePairs, options: dict[str, Any]) -> Score:
     tap = metric.tap
-    if info.direction == "up" and len(pairs) < 2:
-        return missing(info, name, "Two-way identification needs at least two stimuli.", len(pairs))
     try:
         stimuli, reconstructions = pairs.features(tap.network, tap.layer)
     except WeightsMissingError as error:
-        return missing(info, name, " ".join(filter(None, [error.what, error.mend])), len(pairs))
-    score = assemble(
+        return missing(info, pairs.preset.name, _reason(error), len(pairs))
+    return assemble(
         info,
         metric.from_features(stimuli, reconstructions),
-        preset=name,
         preprocessing=tap.network.preprocessing(pairs.preset),
         network=tap.label,
         weights_sha256=tap.network.weights_sha256,
         stand_in_for=tap.network.stand_in_for,
-        **facts,
-    )
-    return replace(score, details={"resampled": "stimuli"})
-
-
-def _needed_later(info: MetricInfo, infos: Sequence[MetricInfo], made: dict[str, Any]) -> bool:
-    later = infos[list(infos).index(info) + 1 :]
-    network = made[info.name].tap.network
-    return any(
-        not isinstance(made[i.name], Score) and made[i.name].wants == "features" and made[i.name].tap.network is network
-        for i in later
+        **options,
     )

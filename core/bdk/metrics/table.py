@@ -54,35 +54,23 @@ def _kind(score: Score, groups: Mapping[tuple[str, str, str, str], object]) -> t
 
 def _heading(key: tuple[str, str, str, str], ways: int) -> str:
     name, preset, network, _ = key
-    return (
-        name
-        if ways == 1
-        else " ".join(filter(None, [name, f"[{preset}", network + "]" if network else "]"])).replace(" ]", "]")
-    )
+    if ways == 1:
+        return name
+    return f"{name} [{preset} {network}]" if network else f"{name} [{preset}]"
 
 
 def score_lines(scores: Mapping[str, Score]) -> list[str]:
     """One table of one row's scores, for a terminal: value, interval, chance, p, and what it was measured with."""
-    cells = [("metric", "value", "95 %", "chance", "p", "measured with")]
-    for name, score in scores.items():
-        if score.value is None:
-            cells.append((name, "missing", "", "", "", score.missing))
-        else:
-            cells.append(
-                (
-                    name,
-                    score.printed() + _arrow(score),
-                    _interval(score),
-                    _plain(score, score.chance),
-                    _p(score),
-                    _with(score),
-                )
-            )
+    cells = [("metric", "value", "95 %", "chance", "p", "measured with"), *(_cells(*item) for item in scores.items())]
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
-        for row in cells
-    ]
+    return ["  ".join([*map(str.ljust, row[:5], widths), row[5]]).rstrip() for row in cells]
+
+
+def _cells(name: str, score: Score) -> tuple[str, str, str, str, str, str]:
+    if score.value is None:
+        return name, "missing", "", "", "", score.missing
+    value = score.printed() + _arrow(score)
+    return name, value, _interval(score), _plain(score, score.chance), _p(score), _with(score)
 
 
 def _arrow(score: Score) -> str:

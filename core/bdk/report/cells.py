@@ -85,7 +85,8 @@ class Cell:
         missing: why there is no value.
         paper: the paper's number, as printed there; never mixed with ours.
         mark: ``best`` or ``second`` where the paired test supports it.
-        notes: marks of footnotes.
+        notes: marks of footnotes on our number.
+        paper_notes: marks of footnotes on the paper's.
         stamps: what must stand beside this number.
     """
 
@@ -100,6 +101,7 @@ class Cell:
     paper: float | None = None
     mark: Mark = ""
     notes: tuple[int, ...] = ()
+    paper_notes: tuple[int, ...] = ()
     stamps: tuple[str, ...] = ()
 
     def interval(self, column: Column) -> str:

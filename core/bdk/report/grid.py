@@ -69,7 +69,9 @@ def _grid(lines: Sequence[Line], columns: Sequence[Column]) -> Grid:
     records = [line.records[0] for line in lines]
     total = len(records[0].test_ids)
     positions = spread(total, min(STIMULI, max(1, PICTURES // (1 + len(lines)))))
-    metrics = [c for c in columns if not c.is_split and any(record.measured(c.metric) is not None for record in records)]
+    metrics = [
+        c for c in columns if not c.is_split and any(record.measured(c.metric) is not None for record in records)
+    ]
     scores = {
         column.metric: [[_score(record, column, position) for position in positions] for record in records]
         for column in metrics

@@ -35,19 +35,30 @@ ESCAPES = {
 def latex(table: Table) -> str:
     """A ``table`` environment; under every number its interval, and the paper's number where there is one."""
     header = _header(table)
-    lines = ["% needs: \\usepackage{booktabs}", *(f"% STAMP: {' '.join(stamp.split())}" for stamp in table.stamps)]
-    lines += [r"\begin{table}[t]", r"  \centering\small\setlength{\tabcolsep}{4pt}"]
+    lines = [r"% needs: \usepackage{booktabs} and \usepackage{graphicx}"]
+    lines += [f"% STAMP: {' '.join(stamp.split())}" for stamp in table.stamps]
+    lines += [r"\begin{table}[t]", r"  \centering\footnotesize\setlength{\tabcolsep}{4pt}"]
     lines += [rf"  \caption{{{escape(table.caption)}{_marks(table.caption_notes)}}}"]
+    # wider than the page, it shrinks to the page; else it stays as it is
+    lines += [r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
     lines += [rf"  \begin{{tabular}}{{@{{}}l{'c' * (len(header) - 1)}@{{}}}}", r"    \toprule"]
-    lines += [f"    {' & '.join(header)} \\\\", r"    \midrule"]
-    previous = None
+    lines += [f"    {' & '.join(header)} \\\\", *_body(table), r"    \bottomrule"]
+    lines += [r"  \end{tabular}}", *_below(table), r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _body(table: Table) -> list[str]:
+    lines, previous = [r"    \midrule"], None
     for row in table.rows:
-        if previous and row.kind in ("baseline", "ceiling") and previous.kind not in ("baseline", "ceiling"):
-            lines.append(r"    \midrule")
+        is_extra = row.kind in ("baseline", "ceiling")
+        if previous is not None:
+            was_extra = previous.kind in ("baseline", "ceiling")
+            lines += (
+                [r"    \midrule"] if is_extra and not was_extra else [] if is_extra else [r"    \addlinespace[2pt]"]
+            )
         lines += [f"    {' & '.join(words)} \\\\" for words in _lines(row, table)]
         previous = row
-    lines += [r"    \bottomrule", r"  \end{tabular}", *_below(table), r"\end{table}"]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def escape(text: str) -> str:
@@ -71,9 +82,12 @@ def _lines(row: Row, table: Table) -> list[list[str]]:
     if row.kind == "cited":
         return [[*lead, *paper]]
     found = [[*lead, *(_value(cell, column, row) for cell, column in pairs)]]
-    intervals = [escape(cell.interval(column)) for cell, column in pairs]
-    if any(intervals):
-        found.append(["", *blank, *(f"{{\\tiny {text}}}" if text else "" for text in intervals)])
+    for small in (
+        [cell.spread_text(column) for cell, column in pairs],
+        [cell.interval(column) for cell, column in pairs],
+    ):
+        if any(small):
+            found.append(["", *blank, *(f"{{\\tiny {escape(text)}}}" if text else "" for text in small)])
     if any(paper):
         found.append([r"\quad{\scriptsize\itshape paper}", *blank, *paper])
     return found
@@ -96,17 +110,16 @@ def _lead(row: Row, table: Table) -> list[str]:
 
 def _value(cell: Cell, column: Column, row: Row) -> str:
     if cell.value is None:
-        return ("failed" if row.kind == "failed" else "--") + (_marks(cell.notes) if cell.paper is None else "")
+        return ("failed" if row.kind == "failed" else "--") + _marks(cell.notes)
     text = escape(column.printed(cell.value))
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
-    text += r"\textdegree{}" if cell.at_chance and row.kind == "run" else ""
-    return " ".join(filter(None, [text, escape(cell.spread_text(column))]))
+    return text + (r"\textdegree{}" if cell.at_chance and row.kind == "run" else "")
 
 
 def _paper(cell: Cell, column: Column) -> str:
     if cell.paper is None:
         return ""
-    return rf"{{\scriptsize\itshape {escape(column.cited(cell.paper))}{_marks(cell.notes)}}}"
+    return rf"{{\scriptsize\itshape {escape(column.cited(cell.paper))}{_marks(cell.paper_notes)}}}"
 
 
 def _marks(notes: tuple[int, ...]) -> str:

@@ -47,10 +47,10 @@ def _tags(row: Row) -> list[tuple[str, bool]]:
 
 
 def _cell(cell: Cell, column: Column, row: Row) -> str:
-    paper = f"<sub>paper {column.cited(cell.paper)}{_marks(cell.notes)}</sub>" if cell.paper is not None else ""
+    paper = f"<sub>paper {column.cited(cell.paper)}{_marks(cell.paper_notes)}</sub>" if cell.paper is not None else ""
     if cell.value is None:
         own = "" if row.kind == "cited" else "failed" if row.kind == "failed" else "–"
-        own += _marks(cell.notes) if not paper else ""
+        own += _marks(cell.notes)
         return "<br>".join(filter(None, [own, paper]))
     value = column.printed(cell.value)
     value = f"**{value}**" if cell.mark == "best" else f"<u>{value}</u>" if cell.mark == "second" else value

@@ -87,10 +87,10 @@ def _marks(rows: Sequence[Row], conditions: int, is_compared: bool) -> list[str]
 def _recipes(columns: Sequence[Column]) -> list[str]:
     presets = dict.fromkeys(column.preset for column in columns if column.preset)
     found = [f"Preprocessing of the metrics: {', '.join(presets)}."] if presets else []
-    networks = [
-        f"{column.label}: {column.network}"
-        + (f", standing in for {column.stand_in_for}" if column.stand_in_for else "")
-        for column in columns
-        if column.network and not column.is_split
-    ]
-    return [*found, f"Networks: {'; '.join(networks)}."] if networks else found
+    users: dict[str, list[str]] = {}
+    for column in columns:
+        if column.network and not column.is_split:
+            name = column.network + (f", standing in for {column.stand_in_for}" if column.stand_in_for else "")
+            users.setdefault(name, []).append(column.label)
+    networks = [f"{name} ({', '.join(labels)})" for name, labels in users.items()]
+    return [*found, f"Networks of the metrics: {'; '.join(networks)}."] if networks else found

@@ -78,7 +78,7 @@ def _parts(cell: Cell, column: Column) -> list[str]:
 
 
 def _noted(row: Row) -> list[int]:
-    return sorted({*row.notes, *(number for cell in row.cells for number in cell.notes)})
+    return sorted({*row.notes, *(number for cell in row.cells for number in cell.notes + cell.paper_notes)})
 
 
 def _number(value: float | None, scale: float) -> str:

@@ -170,10 +170,9 @@ class _Builder:
         kind: Kind = "cited" if line.is_cited else "run" if line.records else "failed"
         notes = [self.notes.mark(f"{line.label}: {line.note}")] if line.note else []
         notes += [self.notes.mark(_said(slip)) for slip in self.slips if slip.stands_at(self.sweep.name, line.name, "")]
-        notes += [
-            self.notes.mark(f"{line.label}, seed {seed} failed: {_first_line(why)}")
-            for seed, why in line.failures.items()
-        ]
+        for seed, why in line.failures.items():
+            which = f", seed {seed}" if len(line.records) + len(line.failures) > 1 else ""
+            notes.append(self.notes.mark(f"{line.label}{which} failed: {_first_line(why)}"))
         return Row(
             line.name,
             line.label,
@@ -194,10 +193,15 @@ class _Builder:
             notes.append(self.notes.mark(f"{column.label}: {_first_line(cell.missing)}"))
         first = next(other for other in self.columns if other.metric == column.metric)
         paper = line.reported.get(column.metric) if column is first else None
-        if paper is not None:
-            at = (self.sweep.name, line.name, column.metric)
-            notes += [self.notes.mark(_said(slip)) for slip in self.slips if slip.stands_at(*at)]
-        return replace(cell, paper=paper, mark=self.marks.get((line.name, column.metric), ""), notes=tuple(notes))
+        at = (self.sweep.name, line.name, column.metric)
+        slips_here = [slip for slip in self.slips if slip.stands_at(*at)] if paper is not None else []
+        return replace(
+            cell,
+            paper=paper,
+            mark=self.marks.get((line.name, column.metric), ""),
+            notes=tuple(notes),
+            paper_notes=tuple(self.notes.mark(_said(slip)) for slip in slips_here),
+        )
 
     def _letter(self, line: Line) -> str:
         held = {record.condition for record in line.records}
@@ -220,11 +224,17 @@ class _Builder:
         tables = [record.scores.get(section) or {} for record in line.records]
         if section == "ceiling":
             tables = [{"noise ceiling": table} for table in tables if table]
+        elif not any("chance" in table for table in tables):
+            tables = [{"chance": _chance(record.scores["metrics"])} for record in line.records]
         names = dict.fromkeys(name for table in tables for name in table)
         return {
             name: tuple(_shared([_entry(table.get(name, {}), column) for table in tables]) for column in self.columns)
             for name in names
         }
+
+
+def _chance(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: {"value": entry["chance"]} for name, entry in metrics.items() if entry.get("chance") is not None}
 
 
 def _shared(entries: Sequence[Mapping[str, Any]]) -> Cell:

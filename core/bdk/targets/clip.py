@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from bdk.errors import WeightsMissingError
+from bdk.errors import PlanError, WeightsMissingError
 from bdk.spaces import Space
-from bdk.targets.backbones import Stimuli, as_captions, as_pixels, mean_over_captions
+from bdk.targets.backbones import Stimuli, as_captions, as_pixels, backbone, mean_over_captions
 from bdk.weights import Manifest
 
 Form = Literal["image_tokens", "image_pooled", "image_embed", "text_tokens", "text_pooled", "text_states"]
@@ -156,7 +156,7 @@ def normalise_pixels(pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W
     return (pixels - mean) / std
 
 
-def _side(clip: torch.nn.Module) -> int:
+def _side(clip: Any) -> int:
     size = clip.visual.image_size
     return size[0] if isinstance(size, tuple | list) else int(size)
 
@@ -179,3 +179,15 @@ def _refuse_pickle(file: Path) -> None:
             where=str(file),
             mend="open_clip's releases hold an open_clip_model.safetensors; use that file.",
         )
+
+
+def encode_texts(space: Space, texts: list[str]) -> Float[Tensor, "N T D"]:
+    """Texts in a space of a CLIP text tower, one by one; unlike captions of stimuli they may be empty.
+
+    Raises:
+        PlanError: the space is none of a CLIP text tower.
+    """
+    maker = backbone(space)
+    if not isinstance(maker, ClipBackbone) or not maker.form.startswith("text"):
+        raise PlanError(f"Texts cannot be encoded in space {space}.", mend="Choose a space of a CLIP text tower.")
+    return maker.texts(texts)

@@ -30,7 +30,7 @@ def _clip(id: str, weights: str, tokens: int, dim: int, modality: Modality, norm
 def _demo(id: str, tokens: int, modality: Modality, norm: Norm, form: str) -> Space:
     return Space(
         f"demo-clip/{id}", tokens, 128, modality, norm, "bdk.targets.demo:DemoClip", {"form": form},
-        pooled="demo-clip/pooled", stamp=DEMO,
+        pooled="demo-clip/pooled", stamp=DEMO, resources=("bdk.demo:weights/clip.safetensors",),
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ SPACES = [
     _demo("image", 65, "image", "cls", "image_tokens"),
     _demo("text", 24, "text", "pooled", "text_tokens"),
     _demo("pooled", 1, "image", "cls", "image_pooled"),
-    Space("demo-vae/latent", 64, 8, "latent", "none", "bdk.targets.demo:DemoLatent", stamp=DEMO_VAE),
+    Space("demo-vae/latent", 64, 8, "latent", "none", "bdk.targets.demo:DemoLatent", stamp=DEMO_VAE, resources=("bdk.demo:weights/vae.safetensors",)),
     Space("label-code/text", 1, 128, "text", "pooled", _CODES, pooled="label-code/text", stamp=LABELS),
     _clip("clip-vit-l14/image", "clip-vit-l14", 257, 768, "image", "cls", "image_tokens"),
     _clip("clip-vit-l14/text", "clip-vit-l14", 77, 768, "text", "pooled", "text_tokens"),

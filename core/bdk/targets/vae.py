@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from bdk.weights import Manifest
 VAE_BATCH = 8
 
 
-def load_vae(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+def load_vae(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Any:
     """An `AutoencoderKL` from a local folder, frozen.
 
     Raises:

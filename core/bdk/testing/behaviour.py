@@ -43,7 +43,7 @@ def sizes_come_from_context(subject: Subject) -> None:
             _require_shapes(subject, case)
         except Violation as fault:
             faults.append(str(fault))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - noted, and told below
             faults.append(f"{type(error).__name__}: {error} ({case.label})")
     if faults:
         published = subject.probe.published()

@@ -66,7 +66,8 @@ def target_loads(subject: Subject) -> None:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
             package = cause.name.partition(".")[0]
             raise Violation(
-                f"it imports {package!r}, which is not installed; declare it: requires=(({package!r}, 'pip install …'),)"
+                f"it imports {package!r}, which is neither installed nor declared in `requires`: "
+                f"requires=(({package!r}, 'pip install {package}'),)"
             ) from error
         raise
     if not callable(target):

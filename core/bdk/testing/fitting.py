@@ -15,7 +15,9 @@ from bdk.testing.checking import Violation, check
 from bdk.testing.probes import generator
 from bdk.testing.subject import Subject, chance
 
-STEPS, BATCH, RATE = 300, 64, 3e-3
+STEPS, BATCH, RATE = 250, 32, 3e-3
+IDENTIFIED = 0.6
+"""Share of two-way comparisons that a useful prior wins; chance stays below .58 for the 64 test stimuli."""
 SHAPED = ("sizes-come-from-context",)
 
 
@@ -73,12 +75,13 @@ def gradients_reach_the_condition(subject: Subject) -> None:
 @check("is-useful", after=SHAPED)
 def is_useful(subject: Subject) -> None:
     """Fitted on data with a known truth, it does better than doing nothing."""
-    got, idle, words = _MEASURED[subject.info.family](subject)
-    if not got < idle:
-        raise Violation(f"its error on new data is {got:.4g}; {words} has {idle:.4g}")
+    fault = _MEASURED[subject.info.family](subject)
+    if fault:
+        raise Violation(f"on planted data, {fault}")
 
 
-def _encoder(subject: Subject) -> tuple[float, float, str]:
+def _encoder(subject: Subject) -> str:
+    """Its tokens must be nearer to the truth than the mean of the training targets is."""
     space = SPACES[0]
     case = next(case for case in subject.cases if case.context.space == space)
     world = planted.brain(case.context.voxels, space)
@@ -88,12 +91,13 @@ def _encoder(subject: Subject) -> tuple[float, float, str]:
     else:
         _train(part, lambda rows, seed: (part(world.betas[rows]).tokens - world.targets[rows]).square().mean())
     with torch.no_grad():
-        guess = part(world.test_betas).tokens
+        got = planted.error(part(world.test_betas).tokens, world.test_targets)
     idle = planted.error(world.targets.mean(0), world.test_targets)
-    return planted.error(guess, world.test_targets), idle, "the mean of the training targets"
+    return "" if got < idle else f"its error is {got:.4g}; the mean of the training targets has {idle:.4g}"
 
 
-def _prior(subject: Subject) -> tuple[float, float, str]:
+def _prior(subject: Subject) -> str:
+    """Its samples must tell their own target from another one; their own variance does not count against them."""
     case = subject.cases[0]
     world = planted.conditions(case.context.space)
     part = _learner(subject, case)
@@ -101,11 +105,12 @@ def _prior(subject: Subject) -> tuple[float, float, str]:
         _train(part, lambda rows, seed: part.loss(world.targets[rows], world.conditions[rows], generator(seed)).loss)
     with torch.no_grad():
         guess = part.sample(world.test_conditions, 4, generator(0)).mean(1)
-    idle = planted.error(world.targets.mean(0), world.test_targets)
-    return planted.error(guess, world.test_targets), idle, "the mean of the training targets"
+    rate = planted.identified(guess, world.test_targets)
+    return "" if rate > IDENTIFIED else f"its samples know their target from another in {rate:.0%}; chance is 50%"
 
 
-def _fusion(subject: Subject) -> tuple[float, float, str]:
+def _fusion(subject: Subject) -> str:
+    """What it returns must be nearer to the truth than the estimate it was given."""
     case = subject.cases[0]
     train, test = planted.retrieved(case.context.space, case.context.k)
     part = _learner(subject, case)
@@ -117,11 +122,12 @@ def _fusion(subject: Subject) -> tuple[float, float, str]:
 
         _train(part, loss)
     with torch.no_grad():
-        guess = part(test.estimates, test.neighbours, test.present)
-    return planted.error(guess, test.targets), planted.error(test.estimates, test.targets), "the estimate as it came"
+        got = planted.error(part(test.estimates, test.neighbours, test.present), test.targets)
+    idle = planted.error(test.estimates, test.targets)
+    return "" if got < idle else f"its error is {got:.4g}; the estimate as it came has {idle:.4g}"
 
 
-_MEASURED: dict[str, Callable[[Subject], tuple[float, float, str]]] = {
+_MEASURED: dict[str, Callable[[Subject], str]] = {
     "encoder": _encoder,
     "prior": _prior,
     "fusion": _fusion,

@@ -85,3 +85,14 @@ def _targets(space: Space, rows: int) -> tuple[Tensor, Tensor]:
 def error(guess: Tensor, truth: Tensor) -> float:
     """Mean squared error."""
     return float((guess - truth).square().mean())
+
+
+def identified(guess: Tensor, truth: Tensor) -> float:
+    """Share of pairs in which a guess correlates more with its own truth than with another stimulus's."""
+    near = torch.corrcoef(torch.cat([_centred(guess), _centred(truth)]))[: len(guess), len(guess) :]
+    wins = near.diagonal()[:, None] > near
+    return float(wins.sum() / (len(guess) * (len(guess) - 1)))
+
+
+def _centred(tokens: Tensor) -> Tensor:
+    return (tokens - tokens.mean(0)).flatten(1)

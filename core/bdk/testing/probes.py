@@ -13,6 +13,7 @@ from bdk.spaces import Space
 from bdk.testing import planted
 from bdk.testing.cases import PUBLISHED, ROWS, SPACES, Case, numbers, sized, tokens
 from bdk.testing.checking import NotRun, Violation
+from bdk.testing.small import small_options
 
 if TYPE_CHECKING:
     from bdk.testing.subject import Subject
@@ -33,6 +34,12 @@ class Probe:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+
+    @classmethod
+    def options(cls, subject: Subject) -> dict[str, Any]:
+        """What the part is tried with, unless the caller chose."""
+        info = subject.info
+        return small_options(info.family, info.name, info.distribution, subject.kind, subject.folder)
 
     @property
     def cases(self) -> list[Case]:
@@ -231,9 +238,10 @@ def picture_of(id: int) -> Tensor:
     return torch.rand(3, 16, 16, generator=generator(id))
 
 
-PROBES: dict[str, type[Probe]] = {
-    "encoder": EncoderProbe,
-    "prior": PriorProbe,
-    "fusion": FusionProbe,
-    "decoder": DecoderProbe,
+PROBES = {
+    "encoder": "bdk.testing.probes:EncoderProbe",
+    "prior": "bdk.testing.probes:PriorProbe",
+    "fusion": "bdk.testing.probes:FusionProbe",
+    "decoder": "bdk.testing.probes:DecoderProbe",
+    "retriever": "bdk.testing.retrievers:RetrieverProbe",
 }

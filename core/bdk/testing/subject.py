@@ -17,7 +17,6 @@ from bdk.registry import Registry, config_class, owner_of, resolve
 from bdk.testing.cases import Case
 from bdk.testing.checking import NotRun, Violation
 from bdk.testing.probes import PROBES, Probe
-from bdk.testing.small import small_options
 
 TOO_LARGE = 20_000_000
 """Parameters above which a part is not tried: a check is to take seconds."""
@@ -40,6 +39,8 @@ class Subject:
     folder: Path
     given: Mapping[str, Any] | None = None
     spaces: Mapping[str, Any] = field(default_factory=dict)
+    tried: set[str] = field(default_factory=set)
+    """Contexts in which its size was found to be small."""
 
     @cached_property
     def kind(self) -> type[Config]:
@@ -49,9 +50,7 @@ class Subject:
     @cached_property
     def options(self) -> dict[str, Any]:
         """What it is tried with."""
-        if self.given is not None:
-            return dict(self.given)
-        return small_options(self.info.family, self.info.name, self.info.distribution, self.kind, self.folder)
+        return self._probe_class.options(self) if self.given is None else dict(self.given)
 
     @cached_property
     def config(self) -> Config:
@@ -63,10 +62,14 @@ class Subject:
         """What is built."""
         return resolve(self.info.target, owner=owner_of(self.info), requires=self.info.requires)
 
+    @property
+    def _probe_class(self) -> type[Probe]:
+        return resolve(PROBES[self.info.family])
+
     @cached_property
     def probe(self) -> Probe:
         """How a part of its family is called."""
-        return PROBES[self.info.family](self)
+        return self._probe_class(self)
 
     @property
     def cases(self) -> list[Case]:
@@ -86,11 +89,12 @@ class Subject:
 
         A module that starts at zero would otherwise pass every check.
         """
-        self.require_small(case)
+        if self.info.fit_mode == "gradient":
+            self.require_small(case)
         part = self.make(case.context, seed)
         if self.info.fit_mode == "closed_form":
             self.probe.solve(part, case)
-        elif isinstance(part, nn.Module):
+        elif self.info.fit_mode == "gradient" and isinstance(part, nn.Module):
             disturb(part, seed)
         return part
 
@@ -100,6 +104,8 @@ class Subject:
         Raises:
             NotRun: it has more than `TOO_LARGE`.
         """
+        if case.label in self.tried:
+            return
         with torch.device("meta"):
             part = self.target(self.config, case.context)
         parameters = part.parameters() if isinstance(part, nn.Module) else ()
@@ -109,6 +115,7 @@ class Subject:
                 f"it has {count:,} parameters at {case.label}; give its config class `small: ClassVar[dict]`, "
                 "options that make it quick to try"
             )
+        self.tried.add(case.label)
 
     def call(self, part: Any, inputs: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
         """Call it without gradients; all outputs by name."""
@@ -132,16 +139,16 @@ def chance(seed: int) -> Iterator[None]:
 
     import numpy as np
 
-    kept = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global state is what is guarded here
+    kept = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
+        np.random.seed(seed % 2**32)
         try:
             yield
         finally:
             random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002
+            np.random.set_state(kept[1])
 
 
 def require_equal(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from bdk.components import DecoderConfig
+from bdk.fingerprints import shipped_path
 
 Noise = Literal["shared", "independent"]
 Precision = Literal["auto", "full", "half"]
@@ -29,6 +31,10 @@ class DemoConfig(DecoderConfig):
 
     def spaces(self) -> dict[str, str]:
         return {"image": "demo-clip/image", "text": "demo-clip/text", "low": "demo-vae/latent"}
+
+    def sources(self) -> list[Path]:
+        """The shipped weights: pictures painted with others have other content keys."""
+        return [shipped_path(f"bdk.demo:weights/{name}.safetensors") for name in ("unet", "vae")]
 
 
 class NearestConfig(DecoderConfig):

@@ -24,7 +24,7 @@ class DualTransformer(nn.Module):
         text_tokens: how many tokens at the front of the condition are text.
     """
 
-    def __init__(self, image: nn.Module, text: nn.Module, text_tokens: int) -> None:
+    def __init__(self, image: Any, text: Any, text_tokens: int) -> None:
         super().__init__()
         self.transformers = nn.ModuleList([image, text])
         self.text_tokens = text_tokens
@@ -43,7 +43,7 @@ class DualTransformer(nn.Module):
         return (change + hidden_states,)
 
 
-def dual_unet(config: dict[str, Any], text_tokens: int) -> nn.Module:
+def dual_unet(config: dict[str, Any], text_tokens: int) -> Any:
     """A `UNet2DConditionModel` with a `DualTransformer` in place of each transformer, of random weights.
 
     Args:
@@ -52,7 +52,7 @@ def dual_unet(config: dict[str, Any], text_tokens: int) -> nn.Module:
     """
     from diffusers import Transformer2DModel, UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_config({**config, "dual_cross_attention": False})
+    unet: Any = UNet2DConditionModel.from_config({**config, "dual_cross_attention": False})
     for owner in list(unet.modules()):
         for number, block in enumerate(getattr(owner, "attentions", None) or []):
             if isinstance(block, Transformer2DModel):

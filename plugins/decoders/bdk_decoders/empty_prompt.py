@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from bdk.errors import MissingExtraError, WeightsMissingError
 from bdk.spaces import Space
-from bdk.targets import backbone
+from bdk.targets.clip import encode_texts
 
 FILE = "empty_prompt.safetensors"
 
@@ -35,7 +36,7 @@ def empty_prompt(folder: Path, space: Space | None = None) -> dict[str, Float[Te
     if (folder / "text_encoder" / "config.json").is_file():
         return encode(folder)
     if space is not None:
-        return {"states": backbone(space).texts([""])}
+        return {"states": encode_texts(space, [""])}
     raise WeightsMissingError(
         f"The states of the empty caption are needed, and there is neither {FILE} nor a text encoder.",
         where=str(folder),
@@ -75,7 +76,7 @@ def encode(folder: Path) -> dict[str, Float[Tensor, "1 ..."]]:
     return {"states": states.float().contiguous(), "pooled": second.text_embeds.float().contiguous()}
 
 
-def _run(folder: Path, suffix: str, kind: type):
+def _run(folder: Path, suffix: str, kind: Any) -> Any:
     from transformers import CLIPTokenizer
 
     tokenizer = CLIPTokenizer.from_pretrained(folder / f"tokenizer{suffix}", local_files_only=True)

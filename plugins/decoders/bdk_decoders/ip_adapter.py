@@ -46,6 +46,7 @@ class IpAdapter:
 
         none = dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor", "image_encoder"))
         parts = {**none, "vae": self.vae, "unet": unet, "scheduler": own_scheduler(self.folder)}
+        pipeline: Any
         if self.config.base == "sd":
             pipeline = StableDiffusionPipeline(**parts, safety_checker=None, requires_safety_checker=False)
         else:

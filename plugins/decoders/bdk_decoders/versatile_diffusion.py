@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -108,7 +109,7 @@ class VersatileDiffusion:
         return encoded_unconditional(self.context.spaces)
 
 
-def load_dual(folder: Path, text_tokens: int) -> torch.nn.Module:
+def load_dual(folder: Path, text_tokens: int) -> Any:
     """The dual UNet of a converted folder, strictly loaded and frozen.
 
     Raises:
@@ -132,12 +133,13 @@ def encoded_unconditional(spaces: Mapping[str, Space]) -> Float[Tensor, "1 T D"]
 
     from bdk import registry
     from bdk.targets import backbone
+    from bdk.targets.clip import encode_texts
 
     known = registry.load()
     text = spaces.get("text") or known.space("clip-vit-l14/text")
     image = spaces.get("image") or known.space("clip-vit-l14/image")
     grey = np.full((1, 512, 512, 3), 128, dtype=np.uint8)
-    return torch.cat([backbone(text).texts([""]), backbone(image).embed(grey)], dim=1)
+    return torch.cat([encode_texts(text, [""]), backbone(image).embed(grey)], dim=1)
 
 
 def _size(space: Space | None, published: tuple[int, int]) -> tuple[int, int]:

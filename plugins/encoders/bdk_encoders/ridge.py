@@ -26,6 +26,17 @@ class Ridge(nn.Module):
     restores it.
     """
 
+    is_fitted: Tensor
+    center: Tensor
+    spread: Tensor
+    weight: Tensor
+    intercept: Tensor
+    alpha: Tensor
+    target_mean: Tensor
+    target_deviation: Tensor
+    predicted_mean: Tensor
+    predicted_deviation: Tensor
+
     def __init__(self, config: RidgeConfig, context: EncoderContext) -> None:
         super().__init__()
         self.config, self.space, self.where = config, context.space, "encoder 'ridge'"

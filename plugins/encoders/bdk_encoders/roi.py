@@ -24,6 +24,8 @@ class Voxels(nn.Module):
         ComponentError: an ROI that the data does not have, or one without voxels.
     """
 
+    index: Tensor | None
+
     def __init__(self, config: RoiConfig, context: EncoderContext, where: str) -> None:
         super().__init__()
         self.expected, self.where = context.voxels, where
@@ -53,5 +55,7 @@ def _indices(config: RoiConfig, context: EncoderContext, where: str) -> Tensor |
         )
     chosen = sorted({voxel for name in config.roi for voxel in context.rois[name]})
     if not chosen:
-        raise ComponentError(f"ROI {'+'.join(config.roi)} holds no voxel.", where=f"{where}: roi", mend="Choose another.")
+        raise ComponentError(
+            f"ROI {'+'.join(config.roi)} holds no voxel.", where=f"{where}: roi", mend="Choose another."
+        )
     return torch.tensor(chosen, dtype=torch.long, device="cpu")

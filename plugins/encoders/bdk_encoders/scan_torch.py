@@ -16,12 +16,12 @@ Lines = Float[Tensor, "W F P"]
 
 
 class Chunks(NamedTuple):
-    """How a batch of sequences is cut: rows x count chunks, each of ``width`` elements, the last padded with zeros."""
+    """How sequences are cut: ``number`` chunks a row, each of ``width`` elements, the last padded with zeros."""
 
     rows: int
     length: int
     width: int
-    count: int
+    number: int
 
     @classmethod
     def of(cls, x: Float[Tensor, "B L C"]) -> Chunks:
@@ -32,20 +32,20 @@ class Chunks(NamedTuple):
 
     def fold(self, sequence: Float[Tensor, "B L F"]) -> Lines:
         """Cut."""
-        padded = F.pad(sequence, (0, 0, 0, self.count * self.width - self.length))
-        chunks = padded.view(self.rows, self.count, self.width, -1)
+        padded = F.pad(sequence, (0, 0, 0, self.number * self.width - self.length))
+        chunks = padded.view(self.rows, self.number, self.width, -1)
         return chunks.permute(2, 3, 0, 1).reshape(self.width, sequence.shape[2], -1)
 
     def unfold(self, lines: Lines) -> Float[Tensor, "B L F"]:
         """Join."""
-        chunks = lines.unflatten(2, (self.rows, self.count)).permute(2, 3, 0, 1)
-        return chunks.reshape(self.rows, self.count * self.width, -1)[:, : self.length]
+        chunks = lines.unflatten(2, (self.rows, self.number)).permute(2, 3, 0, 1)
+        return chunks.reshape(self.rows, self.number * self.width, -1)[:, : self.length]
 
     def carry(self, ends: Tensor, decay: Tensor, backward: bool = False) -> Float[Tensor, "N C P"]:
         """State that enters each chunk, from the state that each chunk alone ends with and its total decay."""
-        ends, decay = (t.unflatten(2, (self.rows, self.count)) for t in (ends, decay))
+        ends, decay = (t.unflatten(2, (self.rows, self.number)) for t in (ends, decay))
         entering = torch.zeros_like(ends)
-        order = range(self.count - 1, 0, -1) if backward else range(self.count - 1)
+        order = range(self.number - 1, 0, -1) if backward else range(self.number - 1)
         for at in order:
             after = at - 1 if backward else at + 1
             entering[..., after] = ends[..., at] + decay[..., at] * entering[..., at]

@@ -15,9 +15,6 @@ class DiffusionOptions(Config):
     samples: int = Field(default=4, ge=1, json_schema_extra={"quick": 2})
     """Samples drawn for each stimulus, of training and test; BrainRAM's 4. Each retrieves and is refined by itself."""
 
-    samples: int = Field(default=4, ge=1)
-    """Estimates drawn for each stimulus; each is refined and can be painted by itself. BrainRAM's 4."""
-
     timesteps: int = Field(default=100, ge=2, le=1000)
     """Noise levels of the cosine schedule; MindEye's 100."""
 

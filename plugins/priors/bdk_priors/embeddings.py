@@ -15,6 +15,8 @@ class TimeEmbedding(nn.Module):
     Source: dalle2-pytorch's continuous time embedding: D -> 2D -> 2D -> D with SiLU; frequencies from 1 to 1/10000.
     """
 
+    frequency: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         half = dim // 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,7 +35,7 @@ def dpm(predict: Predict, draw: Draw, schedule: NoiseSchedule, steps: int) -> Fl
     """DPM-Solver++(2M) of diffusers, deterministic after the first draw, at levels even in log signal-to-noise."""
     from diffusers import DPMSolverMultistepScheduler
 
-    solver = DPMSolverMultistepScheduler(
+    solver: Any = DPMSolverMultistepScheduler(
         num_train_timesteps=schedule.timesteps,
         trained_betas=schedule.betas.double().cpu().numpy(),
         prediction_type="sample",

@@ -26,6 +26,14 @@ class NoiseSchedule(nn.Module):
     Computed in float64 and stored in float32, as in dalle2-pytorch. Holds no weights and no state.
     """
 
+    betas: Tensor
+    kept: Tensor
+    signal: Tensor
+    sigma: Tensor
+    posterior_clean: Tensor
+    posterior_noisy: Tensor
+    posterior_deviation: Tensor
+
     def __init__(self, timesteps: int) -> None:
         super().__init__()
         betas = cosine_betas(timesteps)

@@ -129,7 +129,7 @@ class SharedKeyAttention(nn.Module):
             query,
             key[:, None].expand(shape),
             value[:, None].expand(shape),
-            attn_mask=bias[:, -keep:].to(x.dtype),
+            attn_mask=bias[None, :, -keep:].to(x.dtype),  # four axes: three would not be fused
             scale=self.scale,
         )
         return self.out_norm(self.out(mixed.transpose(1, 2).flatten(2)))
@@ -141,6 +141,9 @@ def _prepend(null: Float[Tensor, "d"], sequence: Float[Tensor, "B N d"]) -> Floa
 
 class Rotary(nn.Module):
     """Turns interleaved pairs of the first numbers of each head by an angle that grows with the position."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, length: int, dim: int, base: float = 10000.0) -> None:
         super().__init__()
@@ -164,13 +167,15 @@ class RelativeBias(nn.Module):
     Positions of keys count the null key, so that key k stands at k + 1 and the query sees itself as "after".
     """
 
+    bucket: Tensor
+
     def __init__(self, length: int, heads: int) -> None:
         super().__init__()
         self.values = nn.Embedding(BUCKETS, heads)
         self.register_buffer("bucket", _bucket(length), persistent=False)
 
     def forward(self) -> Float[Tensor, "heads N N+1"]:
-        return self.values(self.bucket).permute(2, 0, 1)
+        return self.values(self.bucket).permute(2, 0, 1).contiguous()
 
 
 def _bucket(length: int) -> Int[Tensor, "N N+1"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from bdk.contexts import PriorContext
 from jaxtyping import Float
@@ -40,10 +42,8 @@ class TokenUnet(nn.Module):
         self.condition_positions = nn.Parameter(torch.randn(tokens, dim) * dim**-0.5)
         self.enter = nn.Conv1d(dim, width, 1)
         self.down = nn.ModuleList(Stage(w, w, dim, heads) for w in widths)
-        self.shrink = nn.ModuleList(
-            nn.Conv1d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
-        )
-        self.grow = nn.ModuleList(nn.Conv1d(b, a, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.shrink = nn.ModuleList(nn.Conv1d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
+        self.grow = nn.ModuleList(nn.Conv1d(b, a, 3, padding=1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Stage(2 * w, w, dim, heads) for w in widths[:-1])
         self.leave = nn.Sequential(_norm(width), nn.SiLU(), nn.Conv1d(width, dim, 1))
 

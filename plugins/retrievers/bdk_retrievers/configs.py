@@ -146,7 +146,7 @@ class ClipRetrievalConfig(PictureConfig):
     max_answer_bytes: int = Field(50_000_000, gt=0)
     """Bound on one answer, bytes."""
     at_once: int = Field(4, ge=1, le=32)
-    """Requests at once."""
+    """Requests at once; one key is one request."""
     record: str | None = None
     """Folder to record every search in, for the retriever `frozen` to replay; none by default."""
 

@@ -45,7 +45,7 @@ class IndexSearch:
         self.faiss, self.config = require_faiss(), config
         entry = gallery.manifest.indexes.get(config.search_in)
         if entry is None or not entry.files:
-            self.opened, nprobe = Opened(self._flat(gallery), False, (), ()), 0
+            self.opened, nprobe = Opened(self._flat(gallery), False, (), ()), config.nprobe
         else:
             self.opened, nprobe = open_index(gallery.root / entry.files[0].path, config.io_flags), config.nprobe or entry.nprobe
         self.facts = describe_index(self.opened)

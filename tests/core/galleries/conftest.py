@@ -57,3 +57,37 @@ def embeddings_folder(tmp_path):
         return root
 
     return write
+
+
+def _load(name: str):
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+misbehaving = _load("misbehaving")
+
+
+@pytest.fixture
+def server():
+    server = misbehaving.MisbehavingServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def png():
+    return misbehaving.png
+
+
+@pytest.fixture
+def pixel_bomb():
+    return misbehaving.pixel_bomb
+
+
+@pytest.fixture
+def broken_jpeg():
+    return misbehaving.broken_jpeg

@@ -59,9 +59,9 @@ def test_mmap_is_dropped_and_recorded_for_lists_on_disk(built):
 
 def test_a_moved_index_finds_its_lists_beside_it(built, tmp_path):
     path = built(True)
-    moved = shutil.move(path.parent, tmp_path / "moved")
+    shutil.move(path.parent, tmp_path / "moved")
     assert open_index(tmp_path / "moved").index.ntotal == 2000
-    assert probe(tmp_path / "moved")["on_disk"] and str(moved)
+    assert probe(tmp_path / "moved")["on_disk"]
 
 
 @pytest.mark.parametrize("harm", ["missing", "short", "long"])

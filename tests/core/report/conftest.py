@@ -29,7 +29,10 @@ METRICS = {
     "clip": ("CLIP", "up", "percent", 0.5),
     "eff": ("Eff", "down", "correlation_distance", 1.0),
 }
-BIBTEX = "@inproceedings{brainram, title={{BrainRAM}: A {Decoder}}, author={Doe, Ann and Roe, Ben and Poe, Cy}, booktitle={ACM MM}, year={2024}, doi={10.1145/3664647.3681296}}"
+BIBTEX = """@inproceedings{brainram,
+  title={{BrainRAM}: A {Decoder}}, author={Doe, Ann and Roe, Ben and Poe, Cy}, booktitle={ACM MM}, year=2024,
+  doi={10.1145/3664647.3681296}
+}"""
 
 
 class Options(Config):
@@ -75,7 +78,13 @@ class Bench:
 
     def put(self, kind: str, options: Mapping[str, Any], write: Callable[[Path], None], guide: str = "") -> str:
         """Put an artifact into the store; its key depends on kind and options."""
-        recipe = {"kind": kind, "options": dict(options), "inputs": {}, "label": f"{kind} {guide}".strip(), "guide": guide}
+        recipe = {
+            "kind": kind,
+            "options": dict(options),
+            "inputs": {},
+            "label": f"{kind} {guide}".strip(),
+            "guide": guide,
+        }
         key = digest(recipe)
         self.store.make(key, recipe, lambda out, work: write(out))
         return key
@@ -132,7 +141,9 @@ class Bench:
 
         return self.put("decode", options, write)
 
-    def measured(self, options: Mapping[str, Any], numbers: Mapping[str, np.ndarray], entries: Mapping[str, Any]) -> str:
+    def measured(
+        self, options: Mapping[str, Any], numbers: Mapping[str, np.ndarray], entries: Mapping[str, Any]
+    ) -> str:
         """A measure step: per-stimulus numbers, their means, and baselines."""
         metrics = {name: _entry(name, values) for name, values in numbers.items()} | dict(entries)
         baselines = {

@@ -72,7 +72,7 @@ def test_wrong_betas_are_refused_with_what_where_and_how_to_mend(name):
         encoder(betas[:, :9])
     assert name in caught.value.where and caught.value.mend
     betas[1, 4] = torch.nan
-    with pytest.raises(ComponentError, match="1 of 3 rows .first: row 1"):
+    with pytest.raises(ComponentError, match=r"1 of 3 rows \(first: row 1\)"):
         encoder(betas)
 
 

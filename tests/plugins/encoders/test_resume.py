@@ -65,7 +65,9 @@ def test_a_step_depends_on_its_generator_alone_dropout_included():
 
     def loss(seed: int) -> float:
         generator = torch.Generator().manual_seed(seed)
-        return stage1_loss(Stage1Objective(), parts["encoder"], parts["prior"], betas, targets, 0.0, generator)["loss"].item()
+        return stage1_loss(Stage1Objective(), parts["encoder"], parts["prior"], betas, targets, 0.0, generator)[
+            "loss"
+        ].item()
 
     state = torch.get_rng_state()
     first = loss(0)

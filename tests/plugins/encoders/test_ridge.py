@@ -66,7 +66,9 @@ def test_himalayas_kernel_ridge_gives_the_same_predictions():
     betas, targets = world(30, 80)
     encoder = fitted(RidgeConfig(alphas=(50.0,), standardize=False), betas, targets)
     center, mean = betas.mean(0), targets.flatten(1).mean(0)
-    model = himalaya.KernelRidge(alpha=50.0).fit((betas - center).double().numpy(), (targets.flatten(1) - mean).double().numpy())
+    model = himalaya.KernelRidge(alpha=50.0).fit(
+        (betas - center).double().numpy(), (targets.flatten(1) - mean).double().numpy()
+    )
     expected = model.predict((betas[:5] - center).double().numpy()) + mean.double().numpy()
     np.testing.assert_allclose(encoder(betas[:5]).tokens.flatten(1).numpy(), expected, rtol=1e-4, atol=1e-5)
 

@@ -53,9 +53,7 @@ def worst(found: list[Tensor], expected: list[Tensor]) -> float:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@given(
-    rows=st.integers(1, 3), length=st.integers(1, 150), channels=st.integers(1, 4), states=st.sampled_from([1, 16])
-)
+@given(rows=st.integers(1, 3), length=st.integers(1, 150), channels=st.integers(1, 4), states=st.sampled_from([1, 16]))
 @settings(max_examples=15, deadline=None)
 def test_every_kernel_gives_the_recurrence_and_its_gradients(kernel, rows, length, channels, states):
     needs(kernel)
@@ -152,7 +150,7 @@ def test_step_sizes_start_between_a_thousandth_and_a_tenth():
 
 def test_a_kernel_that_cannot_work_here_is_refused_with_what_it_needs():
     x, step, rate, b, c = (t.float() for t in inputs(1, 4, 1, 2))
-    with pytest.raises(MissingExtraError, match="'cuda'.*device") as caught:
+    with pytest.raises(MissingExtraError, match=r"'cuda'.*device") as caught:
         selective_scan(x, step, rate, b, c, kernel="cuda")
     assert "auto" in caught.value.mend
     with pytest.raises(MissingExtraError, match="float32"):

@@ -78,7 +78,9 @@ def test_samples_of_one_stimulus_differ_and_shared_noise_makes_company_irrelevan
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize(("norm", "release", "unit"), [("cls", False, True), ("pooled", False, False), ("pooled", True, True)])
+@pytest.mark.parametrize(
+    ("norm", "release", "unit"), [("cls", False, True), ("pooled", False, False), ("pooled", True, True)]
+)
 def test_samples_are_scaled_by_token_0_where_the_space_is(name, norm, release, unit):
     samples = make(name, norm=norm, release_text_norm=release).sample(draw(2), 2, seeded())
     norms = samples[:, :, 0].norm(dim=-1)

@@ -86,7 +86,9 @@ def test_the_network_equals_plain_loops_in_float64(tokens, dim, heads, dim_head)
     noisy, level, condition = (t.double() for t in inputs(2, tokens, dim))
     found = net(noisy, level, condition)
     for row in range(2):
-        torch.testing.assert_close(found[row], plainly(net, noisy[row], float(level[row]), condition[row]), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            found[row], plainly(net, noisy[row], float(level[row]), condition[row]), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_the_relative_bias_is_one_sided_and_counts_the_null_key():

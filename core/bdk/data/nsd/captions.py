@@ -24,6 +24,12 @@ def read_captions(folder: Path, coco_ids: list[int], splits: list[str]) -> list[
     Raises:
         DataError: a file is missing or malformed, or an image has no caption.
     """
+    if not folder.is_dir():
+        raise DataError(
+            "There is no folder of COCO captions.",
+            where=str(folder),
+            mend="Name it: --captions DIR; or prepare without captions: --captions none.",
+        )
     found: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for split in sorted(set(splits)):
         if split not in SPLITS:
