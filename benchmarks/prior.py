@@ -9,8 +9,6 @@ import argparse
 import math
 from collections.abc import Callable
 
-from interleaved import race, table, verdict
-
 import torch
 from bdk.contexts import PriorContext
 from bdk.spaces import Space
@@ -18,6 +16,7 @@ from bdk_priors.configs import DiffusionConfig
 from bdk_priors.diffusion import Diffusion
 from bdk_priors.samplers import sample
 from bdk_priors.schedule import NoiseSchedule
+from interleaved import race, table, verdict
 from torch import Tensor, nn
 
 IMAGE = Space("image", 257, 768, "image", "cls")
@@ -31,7 +30,9 @@ class Published(nn.Module):
         super().__init__()
         from dalle2_pytorch import dalle2_pytorch as layers
 
-        self.to_time_embeds = nn.Sequential(nn.Sequential(layers.SinusoidalPosEmb(IMAGE.dim), layers.MLP(IMAGE.dim, IMAGE.dim)))
+        self.to_time_embeds = nn.Sequential(
+            nn.Sequential(layers.SinusoidalPosEmb(IMAGE.dim), layers.MLP(IMAGE.dim, IMAGE.dim))
+        )
         self.learned_query = nn.Parameter(torch.empty(IMAGE.tokens, IMAGE.dim))
         self.null_brain_embeds = nn.Parameter(torch.empty(IMAGE.tokens, IMAGE.dim))
         self.null_image_embed = nn.Parameter(torch.empty(IMAGE.tokens, IMAGE.dim))
@@ -51,7 +52,9 @@ def pair() -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
     ours = Diffusion(DiffusionConfig(), PriorContext(IMAGE)).eval()
     theirs = Published().eval()
-    state = {name: ours.state_dict()[mine] for mine, name in ours.published_names().items()} | ours.published_constants()
+    state = {
+        name: ours.state_dict()[mine] for mine, name in ours.published_names().items()
+    } | ours.published_constants()
     theirs.load_state_dict({k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")}, strict=True)
     return ours.network, theirs
 
@@ -138,7 +141,11 @@ def sampling() -> list[tuple[str, float, bool]]:
     fewer = calls["ddpm-100"] / calls["dpm-20"]
     return [
         ("dpm-20: 5 x fewer network calls", fewer, fewer >= 5),
-        ("dpm-20: variance no worse than ddpm-100's", off["dpm-20"] / off["ddpm-100"], off["dpm-20"] <= off["ddpm-100"]),
+        (
+            "dpm-20: variance no worse than ddpm-100's",
+            off["dpm-20"] / off["ddpm-100"],
+            off["dpm-20"] <= off["ddpm-100"],
+        ),
     ]
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from interleaved import race, table, verdict
-
 import torch
 from bdk_encoders.selective_scan import selective_scan
+from interleaved import race, table, verdict
 from torch import Tensor
 
 Scan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -101,7 +100,9 @@ def main() -> None:
 
     print("Largest error against float64 at length 4096")
     errors = {name: worst(scan, 4096) for name, scan in scans.items()}
-    table(("scan", "output", "gradients (relative)"), [(name, f"{y:.1e}", f"{g:.1e}") for name, (y, g) in errors.items()])
+    table(
+        ("scan", "output", "gradients (relative)"), [(name, f"{y:.1e}", f"{g:.1e}") for name, (y, g) in errors.items()]
+    )
 
     print("Twice the length, time ratio (forward and backward, batch 8)")
     lengths = [512, 1024, 2048, 4096]

@@ -13,10 +13,17 @@ from bdk_cli.index_tables import parse_bytes, plan_rows, print_facts, print_tabl
 
 index = typer.Typer(help="Galleries to retrieve from, and their indexes.", no_args_is_help=True)
 
-GalleryArgument = Annotated[str, typer.Argument(help="A gallery's folder, or its name in galleries.toml.", show_default=False)]
+GalleryArgument = Annotated[
+    str, typer.Argument(help="A gallery's folder, or its name in galleries.toml.", show_default=False)
+]
 Out = Annotated[Path, typer.Option("--out", help="Gallery folder to write.", show_default=False)]
 Name = Annotated[str, typer.Option("--name", help="What the gallery is called.", show_default=False)]
-KeyModel = Annotated[str, typer.Option("--key-model", help="Pooled space of the embeddings, such as clip-vit-l14/pooled; inferred if only one fits.")]
+KeyModel = Annotated[
+    str,
+    typer.Option(
+        "--key-model", help="Pooled space of the embeddings, such as clip-vit-l14/pooled; inferred if only one fits."
+    ),
+]
 Licence = Annotated[str, typer.Option("--licence", help="Licence of the collection.")]
 Language = Annotated[list[str] | None, typer.Option("--language", help="Language of the captions; may be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
@@ -29,21 +36,41 @@ def register(app: typer.Typer) -> None:
 
 @index.command()
 def build(
-    source: Annotated[Path, typer.Argument(help="Folder of embeddings (img_emb/, text_emb/, metadata/), or of pictures with --embed.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of embeddings (img_emb/, text_emb/, metadata/), or of pictures with --embed.",
+            show_default=False,
+        ),
+    ],
     out: Out,
     name: Name,
     key_model: KeyModel = "",
     memory: Annotated[str, typer.Option("--memory", help="What building and searching may take, such as 4GB.")] = "4GB",
     kind: Annotated[str, typer.Option("--type", help="auto, flat, ivf-flat, ivf-sq8 or opq-ivf-pq.")] = "auto",
-    on_disk: Annotated[bool | None, typer.Option("--on-disk/--in-memory", help="Where inverted lists stay; default: by memory.")] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy embeddings and metadata into the gallery instead of using them in place.")] = False,
-    only: Annotated[list[str] | None, typer.Option("--index", help="Which embeddings to index: image, text; may be repeated.")] = None,
-    embed: Annotated[bool, typer.Option("--embed", help="The source holds pictures and captions: embed them first.")] = False,
+    on_disk: Annotated[
+        bool | None, typer.Option("--on-disk/--in-memory", help="Where inverted lists stay; default: by memory.")
+    ] = None,
+    copy: Annotated[
+        bool,
+        typer.Option("--copy", help="Copy embeddings and metadata into the gallery instead of using them in place."),
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--index", help="Which embeddings to index: image, text; may be repeated.")
+    ] = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="The source holds pictures and captions: embed them first.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="Where --embed computes.")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training sample.")] = 0,
     licence: Licence = "",
     language: Language = None,
-    cluster: Annotated[str, typer.Option("--cluster", help="Run shards on dask: local:N, a scheduler's address, or a table of clusters.toml.")] = "",
+    cluster: Annotated[
+        str,
+        typer.Option(
+            "--cluster", help="Run shards on dask: local:N, a scheduler's address, or a table of clusters.toml."
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Build a gallery and its index, shard by shard; run the same command again to go on after an interruption."""
@@ -56,7 +83,15 @@ def build(
     key_model, facts = _model_facts(source, key_model)
     facts |= {"licence": licence, "languages": tuple(language or ())}
     options = BuildOptions(
-        name, key_model, parse_bytes(memory), None if kind == "auto" else _known_kind(kind), on_disk, copy, _modalities(only), seed, facts
+        name,
+        key_model,
+        parse_bytes(memory),
+        None if kind == "auto" else _known_kind(kind),
+        on_disk,
+        copy,
+        _modalities(only),
+        seed,
+        facts,
     )
     if cluster:
         manifest = _on_cluster(cluster, lambda map: build_gallery(source, out, options, map, tell))
@@ -70,7 +105,9 @@ def plan(
     n: Annotated[float, typer.Argument(help="Rows; 2.3e9 is fine.", show_default=False)],
     dim: Annotated[int, typer.Argument(help="Numbers of a row, such as 768.", show_default=False)],
     memory: Annotated[str, typer.Option("--memory", help="What a search may take, such as 64GB.")] = "16GB",
-    gflops: Annotated[float, typer.Option("--gflops", help="Billion single-precision operations a second of the builder.")] = 100.0,
+    gflops: Annotated[
+        float, typer.Option("--gflops", help="Billion single-precision operations a second of the builder.")
+    ] = 100.0,
     as_json: AsJson = False,
 ) -> None:
     """Size, memory and build time of each index type, before any work."""
@@ -125,7 +162,9 @@ def query(
     keys: Annotated[Path | None, typer.Option("--keys", help="Search for the rows of a .npy file.")] = None,
     k: Annotated[int, typer.Option("--k", "-k", help="Neighbours.")] = 8,
     retriever: Annotated[str, typer.Option("--retriever", help="Which retriever searches.")] = "exact",
-    search_in: Annotated[str, typer.Option("--in", help="Search among the gallery's images or its captions: image or text.")] = "image",
+    search_in: Annotated[
+        str, typer.Option("--in", help="Search among the gallery's images or its captions: image or text.")
+    ] = "image",
     as_json: AsJson = False,
 ) -> None:
     """Search a gallery and show what was found."""
@@ -141,12 +180,20 @@ def query(
 @index.command()
 def audit(
     gallery: GalleryArgument,
-    data: Annotated[str, typer.Option("--data", help="Data set whose test stimuli must not be in the gallery.")] = "demo",
-    option: Annotated[list[str] | None, typer.Option("--data-option", help="Option of the data set, as key=value; may be repeated.")] = None,
+    data: Annotated[
+        str, typer.Option("--data", help="Data set whose test stimuli must not be in the gallery.")
+    ] = "demo",
+    option: Annotated[
+        list[str] | None, typer.Option("--data-option", help="Option of the data set, as key=value; may be repeated.")
+    ] = None,
     k: Annotated[int, typer.Option("--k", "-k", help="Nearest items looked at for each test stimulus.")] = 16,
     min_cosine: Annotated[float, typer.Option("--min-cosine", help="Embeddings at least this alike count.")] = 0.98,
-    max_bits: Annotated[int, typer.Option("--max-bits", help="Perceptual hashes (256 bits) that differ in no more count.")] = 32,
-    leave_out: Annotated[Path | None, typer.Option("--leave-out", help="File to write the found ids to, for retriever.leave_out.")] = None,
+    max_bits: Annotated[
+        int, typer.Option("--max-bits", help="Perceptual hashes (256 bits) that differ in no more count.")
+    ] = 32,
+    leave_out: Annotated[
+        Path | None, typer.Option("--leave-out", help="File to write the found ids to, for retriever.leave_out.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for test stimuli in a gallery, by picture and by embedding. Exits with 1 if any is found."""
@@ -166,12 +213,24 @@ def audit(
 
 @index.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(help="A folder that clip-retrieval serves from (image.index, metadata/).", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A folder that clip-retrieval serves from (image.index, metadata/).", show_default=False),
+    ],
     out: Out,
     name: Name,
-    key_model: Annotated[str, typer.Option("--key-model", help="Pooled space of the index; nothing in the folder says it.", show_default=False)],
-    embeddings: Annotated[Path | None, typer.Option("--embeddings", help="The embeddings it was built from, for exact ranking.")] = None,
-    hash: Annotated[bool | None, typer.Option("--hash/--no-hash", help="Hash files; default: those up to 1 GB.")] = None,
+    key_model: Annotated[
+        str,
+        typer.Option(
+            "--key-model", help="Pooled space of the index; nothing in the folder says it.", show_default=False
+        ),
+    ],
+    embeddings: Annotated[
+        Path | None, typer.Option("--embeddings", help="The embeddings it was built from, for exact ranking.")
+    ] = None,
+    hash: Annotated[
+        bool | None, typer.Option("--hash/--no-hash", help="Hash files; default: those up to 1 GB.")
+    ] = None,
     licence: Licence = "",
     language: Language = None,
     as_json: AsJson = False,
@@ -192,11 +251,20 @@ def _folder(gallery: str) -> Path:
 
 
 def _facts(manifest: Any, root: Path) -> dict[str, Any]:
-    plain = manifest.model_dump(mode="json", exclude={"embeddings", "metadata", "tokens", "indexes", "format", "metric"})
+    plain = manifest.model_dump(
+        mode="json", exclude={"embeddings", "metadata", "tokens", "indexes", "format", "metric"}
+    )
     sizes = {"embeddings": manifest.embeddings, "metadata": {"": manifest.metadata}}
     plain |= {f"{part}_bytes": sum(f.bytes for files in table.values() for f in files) for part, table in sizes.items()}
     plain["indexes"] = {
-        modality: {"type": e.kind, "bytes": sum(f.bytes for f in e.files), "on_disk": e.on_disk, "nlist": e.nlist, "nprobe": e.nprobe, "why": e.why}
+        modality: {
+            "type": e.kind,
+            "bytes": sum(f.bytes for f in e.files),
+            "on_disk": e.on_disk,
+            "nlist": e.nlist,
+            "nprobe": e.nprobe,
+            "why": e.why,
+        }
         for modality, e in manifest.indexes.items()
     }
     return {"folder": str(root), **plain, "fingerprint": manifest.fingerprint()}
@@ -243,4 +311,3 @@ def _on_cluster(cluster: str, work: Callable[[Any], Any]) -> Any:
 
     with cluster_client(cluster) as client:
         return work(dask_map(client))
-

@@ -9,10 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
-
 from bdk.errors import SpecError
 
-_UNITS = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40}
+_UNITS = {
+    "": 1.0,
+    "b": 1.0,
+    "kb": 1e3,
+    "mb": 1e6,
+    "gb": 1e9,
+    "tb": 1e12,
+    "kib": 2.0**10,
+    "mib": 2.0**20,
+    "gib": 2.0**30,
+    "tib": 2.0**40,
+}
 
 
 def parse_bytes(text: str) -> float:
@@ -68,7 +78,13 @@ def print_facts(facts: dict[str, Any], as_json: bool) -> None:
         return
     for key, value in facts.items():
         if value not in ("", [], {}, None):
-            shown = human_bytes(value) if key.endswith("_bytes") else json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+            shown = (
+                human_bytes(value)
+                if key.endswith("_bytes")
+                else json.dumps(value, ensure_ascii=False)
+                if isinstance(value, dict)
+                else value
+            )
             typer.echo(f"{key:16} {shown}")
 
 

@@ -44,6 +44,7 @@ def make(making: Making) -> None:
         "baselines": judge.baselines(),
         "ceiling": judge.ceiling(),
         "audits": judge.audits(),
+        "galleries": judge.galleries(),
     }
     (making.out / "metrics.json").write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False))
     rows = {
@@ -179,21 +180,31 @@ class _Judge:
         return rows
 
     def stamps(self) -> dict[str, Any]:
-        """What must stand beside every number: synthetic data, stand-ins, oracle selection, split."""
+        """What must stand beside every number: synthetic data, stand-ins, leaks, oracle selection, split."""
         stamps = dict(self.index["stamps"])
         for name, space in self.spaces.items():
             if space.stamp:
                 stamps[f"space {name}"] = space.stamp
-        for role, artifact in self.making.inputs.items():
-            if role.startswith("retrieve."):
-                for key, value in artifact.json("about.json")["stamps"].items():
-                    stamps[f"{role} {key}"] = value
-            if role == "decode":
-                stamps |= artifact.json("about.json")["stamps"]
+        for name, facts in self.galleries().items():
+            if facts.get("stand in"):
+                stamps[f"gallery {name}"] = facts["stand in"]
+            if facts.get("missing"):
+                stamps[f"gallery {name}, missing"] = facts["missing"]
         for audit in self._audits:
-            stamps[f"audit {audit.where}"] = audit.summary()
+            if audit.matches:
+                stamps[f"audit of {audit.where}"] = audit.summary().removeprefix(f"{audit.where}: ")
+        if "decode" in self.making.inputs:
+            stamps |= self.making.inputs["decode"].json("about.json")["stamps"]
         stamps["split"] = f"{self.index['split_name']} ({self.index['split_sha256'][:12]})"
         return stamps
+
+    def galleries(self) -> dict[str, Any]:
+        """What each retriever says of its gallery, by the gallery's name."""
+        found = {}
+        for role, artifact in self.making.inputs.items():
+            if role.startswith("retrieve."):
+                found[artifact.recipe["options"]["retriever"]["use"]] = artifact.json("about.json")["stamps"]
+        return found
 
     def _wanted(self) -> list[str]:
         known = list(self.making.registry.metrics)

@@ -56,7 +56,7 @@ def ncsnr(betas: np.ndarray, stimuli: np.ndarray | None = None) -> np.ndarray:
         stimuli: which stimulus each trial showed.
 
     Returns:
-        V numbers, 0 or more; infinite where repeats are identical.
+        V numbers, 0 or more; without bound where repeats are identical.
 
     Raises:
         DataError: no stimulus was shown twice.

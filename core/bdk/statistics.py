@@ -6,6 +6,7 @@ are not independent of each other (every picture takes part in 2N - 2 of them), 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -83,7 +84,10 @@ class VarianceParts:
 
 
 def bootstrap_interval(per_stimulus: np.ndarray, *, level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Interval:
-    """Bootstrap interval of a mean over stimuli (bias-corrected and accelerated; Efron 1987).
+    """Bootstrap interval of a mean over stimuli.
+
+    Source: bias-corrected and accelerated, Efron 1987; where that does not exist (nearly all numbers equal), the
+    percentile interval of the same resamples.
 
     Args:
         per_stimulus: N numbers.
@@ -98,16 +102,21 @@ def bootstrap_interval(per_stimulus: np.ndarray, *, level: float = LEVEL, draws:
     if len(values) < 2 or np.ptp(values) == 0:
         end = float(values.mean()) if len(values) > 1 else float("nan")
         return Interval(end, end, level)
-    result = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=draws,
-        batch=max(1, 2_000_000 // len(values)),
-        confidence_level=level,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(result.low), float(result.high), level)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scipy warns where the corrected interval does not exist; see below
+        result = stats.bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=draws,
+            batch=max(1, 2_000_000 // len(values)),
+            confidence_level=level,
+            method="BCa",
+            rng=np.random.default_rng(seed),
+        )
+    low, high = (float(end) for end in result.confidence_interval)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        low, high = np.quantile(result.bootstrap_distribution, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level)
 
 
 def bootstrap_pairs(success: np.ndarray, *, level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Interval:

@@ -222,7 +222,11 @@ class Manifest:
         partial = target.with_name(target.name + ".partial")
         _download(known.url, partial, progress)
         partial.replace(target)
-        return self.add(name, target, source=known.url)
+        try:
+            return self.add(name, target, source=known.url)
+        except DataError:
+            target.unlink()
+            raise
 
     def _write(self, entries: dict[str, Entry]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
-
 from bdk.errors import BdkError, DataError, SpecError
 from bdk_cli.index import index
 from bdk_cli.index_tables import parse_bytes
+from typer.testing import CliRunner
 
 KEY = "toy/pooled"
 
@@ -86,10 +85,17 @@ def test_verify_names_every_damaged_file_and_exits_with_1(source, tmp_path):
 
 def test_plan_needs_no_data_and_no_heavy_import():
     told = json.loads(run("plan", "2.3e9", "768", "--memory", "64GB", "--json"))
-    assert {row["type"]: row["index"] for row in told["types"]} == {"flat": "0 B", "ivf-flat": "7.08 TB", "ivf-sq8": "1.79 TB", "opq-ivf-pq": "240 GB"}
+    assert {row["type"]: row["index"] for row in told["types"]} == {
+        "flat": "0 B",
+        "ivf-flat": "7.08 TB",
+        "ivf-sq8": "1.79 TB",
+        "opq-ivf-pq": "240 GB",
+    }
     assert told["chosen"]["type"] == "opq-ivf-pq" and told["chosen"]["on_disk"]
     code = "import sys; from bdk_cli.index import index; from typer.testing import CliRunner; r = CliRunner().invoke(index, ['plan', '1e6', '768']); assert r.exit_code == 0; print([m for m in ('torch', 'faiss', 'pyarrow') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_gallery_can_be_named_instead_of_its_folder(source, tmp_path, monkeypatch):
@@ -113,7 +119,18 @@ def test_pictures_are_embedded_and_indexed_in_one_go(tmp_path):
     for number in range(6):
         Image.new("RGB", (64, 64), (40 * number, 0, 90)).save(tmp_path / f"pictures/{number}.png")
     out = tmp_path / "gallery"
-    arguments = ["build", tmp_path / "pictures", "--embed", "--out", out, "--name", "mine", "--key-model", "demo-clip/pooled", "--json"]
+    arguments = [
+        "build",
+        tmp_path / "pictures",
+        "--embed",
+        "--out",
+        out,
+        "--name",
+        "mine",
+        "--key-model",
+        "demo-clip/pooled",
+        "--json",
+    ]
     facts = json.loads(run(*arguments))
     assert (facts["n"], facts["dim"], facts["pictures"], facts["key_model"]) == (6, 128, "file", "demo-clip/pooled")
     rows = json.loads(run("query", out, "--picture", tmp_path / "pictures/3.png", "-k", 1, "--json"))
@@ -127,7 +144,9 @@ def test_wrong_words_are_refused(source, tmp_path):
             run("build", source, "--out", tmp_path / "g", "--name", "toy", "--key-model", KEY, option, word)
 
 
-@pytest.mark.parametrize(("text", "size"), [("4GB", 4e9), ("500 MB", 5e8), ("1.5gib", 1.5 * 2**30), ("64", 64), ("2k", 2000), ("1t", 1e12)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4e9), ("500 MB", 5e8), ("1.5gib", 1.5 * 2**30), ("64", 64), ("2k", 2000), ("1t", 1e12)]
+)
 def test_sizes_are_understood(text, size):
     assert parse_bytes(text) == size
 
@@ -142,7 +161,19 @@ def test_import_adopts_an_index_folder(source, tmp_path):
     (source / "metadata").rename(tmp_path / "served/metadata")
     told = run("import", tmp_path / "served", "--out", tmp_path / "g", "--name", "old", "--key-model", KEY, "--json")
     assert json.loads(told)["indexes"]["image"]["type"] == "foreign"
-    rows = json.loads(run("query", tmp_path / "g", "--keys", source / "img_emb/img_emb_1.npy", "-k", 1, "--retriever", "faiss", "--json"))
+    rows = json.loads(
+        run(
+            "query",
+            tmp_path / "g",
+            "--keys",
+            source / "img_emb/img_emb_1.npy",
+            "-k",
+            1,
+            "--retriever",
+            "faiss",
+            "--json",
+        )
+    )
     assert rows[0]["id"] == 400
 
 
@@ -150,7 +181,24 @@ def test_an_audit_finds_a_clean_stand_in_clean_and_writes_its_list(tmp_path, reg
     from bdk.galleries.stand_ins import stand_in
 
     root = stand_in("laion400m", 20, {"name": "demo", "seed": 0}, tmp_path)
-    told = CliRunner().invoke(index, ["audit", str(root), "--data-option", "train=8", "--data-option", "test=4", "--min-cosine", "0.999", "--max-bits", "2", "--leave-out", str(tmp_path / "out.json"), "--json"])
+    told = CliRunner().invoke(
+        index,
+        [
+            "audit",
+            str(root),
+            "--data-option",
+            "train=8",
+            "--data-option",
+            "test=4",
+            "--min-cosine",
+            "0.999",
+            "--max-bits",
+            "2",
+            "--leave-out",
+            str(tmp_path / "out.json"),
+            "--json",
+        ],
+    )
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["matches"] == [] and json.loads((tmp_path / "out.json").read_text())["ids"] == []
 

@@ -39,12 +39,13 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """
     rows = read_table(path, "events")
     header = [cell.lower() for cell in rows[0]]
-    if not any(name in header for name in (*LABEL_NAMES, "onset")):
-        header, rows = ["label", "run"][: len(rows[0])], [[], *rows]
-    short = [number for number, row in enumerate(rows[1:], 2) if len(row) < len(header)]
-    if short:
-        raise DataError(f"Row {short[0]} has {len(rows[short[0] - 1])} cells, not {len(header)}.", where=str(path))
-    return {name: [row[column] for row in rows[1:]] for column, name in enumerate(header)}
+    named = any(name in header for name in (*LABEL_NAMES, "onset"))
+    if not named:
+        header = ["label", "run"][: len(rows[0])]
+    for number, row in enumerate(rows, 1):
+        if len(row) < len(header):
+            raise DataError(f"Row {number} has {len(row)} cells, not {len(header)}.", where=str(path))
+    return {name: [row[column] for row in rows[named:]] for column, name in enumerate(header)}
 
 
 def labels_and_runs(columns: dict[str, list[str]], path: Path) -> tuple[np.ndarray, np.ndarray]:

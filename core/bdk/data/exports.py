@@ -13,6 +13,8 @@ from bdk.data.files import existing
 from bdk.errors import DataError
 
 Sample = dict[str, bytes]
+END = 1024
+"""Bytes of zeros at the end of a tar."""
 
 
 def samples(path: Path) -> Iterator[Sample]:
@@ -22,7 +24,8 @@ def samples(path: Path) -> Iterator[Sample]:
         DataError: not a readable tar, or cut short.
     """
     try:
-        with tarfile.open(existing(path, "a webdataset shard")) as archive:
+        _require_end(existing(path, "a webdataset shard"))
+        with tarfile.open(path) as archive:
             stem, sample = "", Sample()
             for member in archive:
                 if not member.isfile():
@@ -39,6 +42,14 @@ def samples(path: Path) -> Iterator[Sample]:
                 yield sample
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DataError(f"The shard cannot be read: {error}", where=str(path), mend="Download it again.") from error
+
+
+def _require_end(path: Path) -> None:
+    """A tar ends with two blocks of zeros; `tarfile` takes one that is cut between two members for a whole one."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - END))
+        if any(stream.read()) or path.stat().st_size < END:
+            raise tarfile.TarError("it does not end as a tar does")
 
 
 def array_of(sample: Sample, field: str, path: Path) -> np.ndarray:

@@ -40,7 +40,9 @@ def ask(
         raise SpecError("Give exactly one query.", mend="One of --text, --picture, --row, --keys.")
     gallery, registry = Gallery(root), load()
     asked = _keys(gallery, registry, search_in, text, picture, row, keys)
-    context = RetrieverContext({}, gallery.manifest.dim, gallery.manifest.key_model, platformdirs.user_cache_path("bdk"))
+    context = RetrieverContext(
+        {}, gallery.manifest.dim, gallery.manifest.key_model, platformdirs.user_cache_path("bdk")
+    )
     info = registry.component("retriever", retriever, where="--retriever")
     found = build(info, config_class(info).model_validate({"root": str(root), "search_in": search_in}), context)
     answer = found.search(asked, k)
@@ -70,7 +72,9 @@ def _keys(
             raise DataError(f"The picture cannot be read: {pixels.reason}.", where=str(picture))
         return backbone(image).pooled(pixels[None])
     if caption is None:
-        raise WeightsMissingError(f"Nothing installed embeds captions as {gallery.manifest.key_model!r}.", where="--text")
+        raise WeightsMissingError(
+            f"Nothing installed embeds captions as {gallery.manifest.key_model!r}.", where="--text"
+        )
     return backbone(caption).pooled([(text,)])
 
 
@@ -82,7 +86,10 @@ def infer_key_model(registry: Registry, dim: int, key_model: str = "") -> tuple[
     """
     pooled = {s.pooled: s for s in registry.spaces.values() if s.pooled and s.modality == "image" and s.dim == dim}
     if key_model and key_model in registry.spaces and registry.spaces[key_model].size != dim:
-        raise SpecError(f"{key_model!r} has {registry.spaces[key_model].size} numbers, the embeddings have {dim}.", where="--key-model")
+        raise SpecError(
+            f"{key_model!r} has {registry.spaces[key_model].size} numbers, the embeddings have {dim}.",
+            where="--key-model",
+        )
     if not key_model:
         if len(pooled) != 1:
             raise SpecError(
@@ -92,4 +99,8 @@ def infer_key_model(registry: Registry, dim: int, key_model: str = "") -> tuple[
             )
         key_model = next(iter(pooled))
     options = pooled[key_model].options if key_model in pooled else {}
-    return key_model, {name: str(options[key]) for name, key in (("clip_model", "model"), ("clip_pretrained", "weights")) if key in options}
+    return key_model, {
+        name: str(options[key])
+        for name, key in (("clip_model", "model"), ("clip_pretrained", "weights"))
+        if key in options
+    }

@@ -52,7 +52,15 @@ def audit_gallery(
     registry, gallery = load(), Gallery(root)
     pictures = test_pictures(registry, data, options or {})
     image, _ = towers(registry, gallery.manifest.key_model)
-    return search_for(gallery, _retriever(gallery, registry, dict(retriever_options or {}), cache), pictures, image, k, min_cosine, max_bits)
+    return search_for(
+        gallery,
+        _retriever(gallery, registry, dict(retriever_options or {}), cache),
+        pictures,
+        image,
+        k,
+        min_cosine,
+        max_bits,
+    )
 
 
 def test_pictures(registry: Registry, data: str, options: Mapping[str, Any]) -> np.ndarray:
@@ -75,9 +83,13 @@ def search_for(
     found = retriever.search(keys, k)
     candidates = [int(id) for id in torch.unique(found.ids) if id >= 0]
     seen = {id: picture.numpy() for id in candidates if (picture := retriever.picture(id)) is not None}
-    looks = [_look(gallery, keys.numpy(), [id for id in candidates if id not in seen], None, None, min_cosine, max_bits)]
+    looks = [
+        _look(gallery, keys.numpy(), [id for id in candidates if id not in seen], None, None, min_cosine, max_bits)
+    ]
     hashes = leakage.perceptual_hashes(pictures)
-    looks.append(_look(gallery, keys.numpy(), list(seen), hashes, leakage.perceptual_hashes(seen.values()), min_cosine, max_bits))
+    looks.append(
+        _look(gallery, keys.numpy(), list(seen), hashes, leakage.perceptual_hashes(seen.values()), min_cosine, max_bits)
+    )
     matches = tuple(match for look in looks for match in look)
     return leakage.Audit(f"gallery {gallery.manifest.name}", len(pictures), len(gallery), matches, max_bits, min_cosine)
 

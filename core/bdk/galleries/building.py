@@ -25,7 +25,16 @@ from bdk.galleries.checking import write_seal
 from bdk.galleries.gallery import Rows
 from bdk.galleries.index_plans import Choice, IndexPlan, choose_index
 from bdk.galleries.layouts import Layout, ShardFiles, read_layout
-from bdk.galleries.manifest import MANIFEST, FileEntry, IndexEntry, Kind, Manifest, Modality, read_manifest, write_manifest
+from bdk.galleries.manifest import (
+    MANIFEST,
+    FileEntry,
+    IndexEntry,
+    Kind,
+    Manifest,
+    Modality,
+    read_manifest,
+    write_manifest,
+)
 from bdk.galleries.metadata import copy_parquet
 from bdk.galleries.writing import describe_file, require_unit, write_shard
 
@@ -67,7 +76,9 @@ def in_turn(work: Callable[..., Any], arguments: list[tuple]) -> Iterable[Any]:
     return (work(*given) for given in arguments)
 
 
-def build_gallery(source: Path, out: Path, options: BuildOptions, map: Map = in_turn, tell: Tell = lambda *a: None) -> Manifest:
+def build_gallery(
+    source: Path, out: Path, options: BuildOptions, map: Map = in_turn, tell: Tell = lambda *a: None
+) -> Manifest:
     """Build a gallery with its index from a folder of embeddings.
 
     Args:
@@ -134,7 +145,9 @@ def _shards(
     """Check, hash and (if asked) copy every shard, one piece of work each."""
     marks = [work / f"shard-{number:05d}.json" for number in range(len(layout.shards))]
     numbered = enumerate(zip(layout.shards, marks, strict=True))
-    todo = [(shard, str(out), str(mark), options.copy, number) for number, (shard, mark) in numbered if not mark.is_file()]
+    todo = [
+        (shard, str(out), str(mark), options.copy, number) for number, (shard, mark) in numbered if not mark.is_file()
+    ]
     for done, _ in enumerate(map(prepare_shard, todo), start=len(marks) - len(todo) + 1):
         tell("check shards", done, len(marks))
     told = [json.loads(mark.read_text()) for mark in marks]
@@ -211,7 +224,11 @@ def pieces_of(shards: tuple[FileEntry, ...], out: Path, work: Path, plan: IndexP
 
 
 def _manifest(
-    layout: Layout, shards: dict[str, tuple[FileEntry, ...]], indexes: dict, options: BuildOptions, recipe: dict[str, str]
+    layout: Layout,
+    shards: dict[str, tuple[FileEntry, ...]],
+    indexes: dict,
+    options: BuildOptions,
+    recipe: dict[str, str],
 ) -> Manifest:
     facts = dict(options.facts or {})
     facts.setdefault("pictures", layout.pictures)

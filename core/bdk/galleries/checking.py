@@ -31,7 +31,9 @@ class Check:
     """Files that no checksum was compared for: too large to hash at opening, or never hashed by their maker."""
 
 
-def check_files(root: Path, manifest: Manifest, level: Level = "auto", tell: Callable[[str], None] = lambda path: None) -> Check:
+def check_files(
+    root: Path, manifest: Manifest, level: Level = "auto", tell: Callable[[str], None] = lambda path: None
+) -> Check:
     """Compare every file with the manifest.
 
     ``sizes`` compares sizes and array headers. ``full`` also hashes everything. ``auto`` hashes what has changed
@@ -98,7 +100,9 @@ def _check_size(root: Path, entry: FileEntry) -> None:
     have = path.stat().st_size
     if have != entry.bytes:
         word = "truncated" if have < entry.bytes else "longer than it was"
-        raise DataError(f"A gallery file is {word}: {have} bytes, the manifest says {entry.bytes}.", where=str(path), mend=_MEND)
+        raise DataError(
+            f"A gallery file is {word}: {have} bytes, the manifest says {entry.bytes}.", where=str(path), mend=_MEND
+        )
 
 
 def _check_arrays(root: Path, manifest: Manifest) -> None:
@@ -119,7 +123,9 @@ def _check_array(path: Path, shape: tuple[int, ...], size: int) -> None:
             mend=_MEND,
         )
     if data + int(np.prod(shape)) * dtype.itemsize != size:
-        raise DataError(f"An embedding shard is {size} bytes, too few or too many for {_times(shape)}.", where=str(path), mend=_MEND)
+        raise DataError(
+            f"An embedding shard is {size} bytes, too few or too many for {_times(shape)}.", where=str(path), mend=_MEND
+        )
 
 
 def _times(shape: Iterable[int]) -> str:
@@ -141,7 +147,11 @@ def read_header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     except (ValueError, EOFError) as error:
         raise DataError(f"Not a readable .npy array: {error}.", where=str(path), mend=_MEND) from error
     if by_column and len(shape) > 1:
-        raise DataError("The array is stored column by column, not row by row.", where=str(path), mend="Save it again with numpy.ascontiguousarray.")
+        raise DataError(
+            "The array is stored column by column, not row by row.",
+            where=str(path),
+            mend="Save it again with numpy.ascontiguousarray.",
+        )
     return shape, dtype, data
 
 

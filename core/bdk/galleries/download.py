@@ -160,12 +160,19 @@ def _ascii(url: str) -> str:
     if not host.isascii():
         host = (parts.hostname or "").encode("idna").decode() + (f":{parts.port}" if parts.port else "")
     safe = "%/:=&?~#+!$,;'@()*[]"
-    return parts._replace(netloc=host, path=quote(parts.path, safe), query=quote(parts.query, safe), fragment="").geturl()
+    return parts._replace(
+        netloc=host, path=quote(parts.path, safe), query=quote(parts.query, safe), fragment=""
+    ).geturl()
 
 
 def _hop(pool: httpcore.ConnectionPool, url: str, budget: _Budget) -> tuple[str | None, bytes]:
     """One request: where it redirects to, or the body."""
-    headers = {b"Host": urlsplit(url).netloc.encode(), b"User-Agent": _AGENT, b"Accept": b"image/*", b"Accept-Encoding": b"identity"}
+    headers = {
+        b"Host": urlsplit(url).netloc.encode(),
+        b"User-Agent": _AGENT,
+        b"Accept": b"image/*",
+        b"Accept-Encoding": b"identity",
+    }
     with pool.stream("GET", url, headers=list(headers.items())) as response:
         told = {name.lower(): value for name, value in response.headers}
         if response.status in _REDIRECTS and b"location" in told:

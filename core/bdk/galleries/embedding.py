@@ -75,12 +75,20 @@ def towers(registry: Registry, key_model: str) -> tuple[Space, Space | None]:
     text = next((space for space in sorted(found, key=lambda s: s.tokens) if space.modality == "text"), None)
     if image is None:
         known = sorted({space.pooled for space in registry.spaces.values() if space.pooled and space.backbone})
-        raise PlanError(f"Nothing installed embeds pictures as {key_model!r}.", where="--key-model", mend=f"Known: {', '.join(known)}.")
+        raise PlanError(
+            f"Nothing installed embeds pictures as {key_model!r}.",
+            where="--key-model",
+            mend=f"Known: {', '.join(known)}.",
+        )
     return image, text
 
 
 def embed_folder(
-    folder: Path, out: Path, spaces: tuple[Space, Space | None], device: str = "cpu", tell: Callable[[str, int, int], None] = lambda *a: None
+    folder: Path,
+    out: Path,
+    spaces: tuple[Space, Space | None],
+    device: str = "cpu",
+    tell: Callable[[str, int, int], None] = lambda *a: None,
 ) -> dict[str, int]:
     """Embed a folder of pictures and captions, shard by shard; shards that are there are kept.
 
@@ -102,7 +110,9 @@ def embed_folder(
     for number, start in enumerate(range(0, len(pairs), SHARD)):
         tell("embed", start, len(pairs))
         if not (out / f"metadata/metadata_{number:05d}.parquet").is_file():
-            _embed_shard(pairs[start : start + SHARD], out, number, spaces[0], spaces[1] if captions else None, device, lost)
+            _embed_shard(
+                pairs[start : start + SHARD], out, number, spaces[0], spaces[1] if captions else None, device, lost
+            )
     return lost
 
 
@@ -134,7 +144,9 @@ def _embed_shard(
 
 def _readable(pairs: list[Pair], lost: dict[str, int]) -> Iterator[tuple[Pair, np.ndarray]]:
     for pair in pairs:
-        found = decode_picture(pair.path.read_bytes(), _MAX_PIXELS) if pair.path.is_file() else Missing("file-not-found")
+        found = (
+            decode_picture(pair.path.read_bytes(), _MAX_PIXELS) if pair.path.is_file() else Missing("file-not-found")
+        )
         if isinstance(found, Missing):
             lost[found.reason] = lost.get(found.reason, 0) + 1
         else:

@@ -61,7 +61,9 @@ def require_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise MissingExtraError("This needs faiss, which is not installed.", mend='pip install "brain-decoding-kit[cpu]"') from error
+        raise MissingExtraError(
+            "This needs faiss, which is not installed.", mend='pip install "brain-decoding-kit[cpu]"'
+        ) from error
     if not hasattr(faiss, "read_index"):
         raise MissingExtraError(
             "faiss is installed but hollow: two builds of it overwrote each other.",
@@ -88,7 +90,9 @@ def faiss_installations() -> list[str]:
     """Every installed distribution that brings a module ``faiss``; more than one is a fault."""
     import importlib.metadata as metadata
 
-    names = {dist.metadata["Name"]: dist.version for dist in metadata.distributions() if _is_faiss(dist.metadata["Name"])}
+    names = {
+        dist.metadata["Name"]: dist.version for dist in metadata.distributions() if _is_faiss(dist.metadata["Name"])
+    }
     return [f"{name} {version}" for name, version in sorted(names.items())]
 
 
@@ -163,7 +167,11 @@ def open_index(path: Path, flags: Collection[str] = ()) -> Opened:
         dropped = ("mmap",) if "mmap" in wanted else ()
         wanted -= {"mmap"}
         wanted |= _check_lists(path, lists)
-    names = {"mmap": faiss.IO_FLAG_MMAP, "read-only": faiss.IO_FLAG_READ_ONLY, "ondisk-same-dir": faiss.IO_FLAG_ONDISK_SAME_DIR}
+    names = {
+        "mmap": faiss.IO_FLAG_MMAP,
+        "read-only": faiss.IO_FLAG_READ_ONLY,
+        "ondisk-same-dir": faiss.IO_FLAG_ONDISK_SAME_DIR,
+    }
     try:
         with silent():
             index = faiss.read_index(str(path), sum(names[flag] for flag in sorted(wanted)))
@@ -177,10 +185,14 @@ def _check_lists(path: Path, lists: ListsFile) -> set[str]:
     beside = path.parent / Path(lists.name).name
     found = beside if beside.is_file() else Path(lists.name)
     if not found.is_file():
-        raise DataError("The file of inverted lists that the index refers to is missing.", where=str(beside), mend=_MEND)
+        raise DataError(
+            "The file of inverted lists that the index refers to is missing.", where=str(beside), mend=_MEND
+        )
     if found.stat().st_size != lists.bytes:
         raise DataError(
-            f"The file of inverted lists has {found.stat().st_size} bytes, the index says {lists.bytes}.", where=str(found), mend=_MEND
+            f"The file of inverted lists has {found.stat().st_size} bytes, the index says {lists.bytes}.",
+            where=str(found),
+            mend=_MEND,
         )
     return {"ondisk-same-dir"} if found == beside else set()
 
@@ -211,7 +223,9 @@ def describe_index(opened: Opened) -> dict[str, Any]:
     faiss = require_faiss()
     index = faiss.downcast_index(opened.index)
     ivf = faiss.try_extract_index_ivf(index)
-    inner = faiss.downcast_index(index.index) if isinstance(index, (faiss.IndexPreTransform, faiss.IndexIDMap)) else index
+    inner = (
+        faiss.downcast_index(index.index) if isinstance(index, (faiss.IndexPreTransform, faiss.IndexIDMap)) else index
+    )
     exact = isinstance(inner, (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexHNSWFlat))
     return {
         "n": index.ntotal,

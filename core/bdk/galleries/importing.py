@@ -22,7 +22,13 @@ _HASHED = 1 << 30
 
 
 def import_folder(
-    folder: Path, out: Path, name: str, key_model: str, embeddings: Path | None = None, hash: bool | None = None, facts: Mapping[str, Any] | None = None
+    folder: Path,
+    out: Path,
+    name: str,
+    key_model: str,
+    embeddings: Path | None = None,
+    hash: bool | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write a manifest for a clip-retrieval index folder; its files stay where they are.
 
@@ -44,7 +50,11 @@ def import_folder(
     indexes = {modality: _index(folder / f"{modality}.index", out, hash) for modality in ("image", "text")}
     found: dict[Modality, tuple[IndexEntry, dict]] = {m: entry for m, entry in indexes.items() if entry}  # type: ignore[misc]
     if not found:
-        raise DataError("There is neither image.index nor text.index.", where=str(folder), mend="Name the folder that clip-retrieval serves from.")
+        raise DataError(
+            "There is neither image.index nor text.index.",
+            where=str(folder),
+            mend="Name the folder that clip-retrieval serves from.",
+        )
     sizes = {(facts_["n"], facts_["dim"]) for _, facts_ in found.values()}
     if len(sizes) > 1:
         raise DataError(f"The image and text indexes differ in size: {sorted(sizes)}.", where=str(folder))
@@ -93,9 +103,13 @@ def _describe(out: Path, path: Path, hash: bool | None, rows: int = 0) -> FileEn
     return describe_file(out, path, rows, hash=path.stat().st_size <= _HASHED if hash is None else hash)
 
 
-def _embeddings(layout: Layout, out: Path, n: int, dim: int, hash: bool | None) -> dict[Modality, tuple[FileEntry, ...]]:
+def _embeddings(
+    layout: Layout, out: Path, n: int, dim: int, hash: bool | None
+) -> dict[Modality, tuple[FileEntry, ...]]:
     if (layout.n, layout.dim) != (n, dim):
-        raise DataError(f"The index holds {n} x {dim}, the embeddings are {layout.n} x {layout.dim}.", where=str(layout.root))
+        raise DataError(
+            f"The index holds {n} x {dim}, the embeddings are {layout.n} x {layout.dim}.", where=str(layout.root)
+        )
     return {
         modality: tuple(_describe(out, shard.embeddings[modality], hash, shard.rows) for shard in layout.shards)
         for modality in layout.modalities
@@ -136,10 +150,14 @@ def _from_hdf5(folder: Path, out: Path) -> tuple[FileEntry, ...]:
     with h5py.File(path, "r") as file:
         group = file["dataset"]
         n = len(next(iter(group.values())))
-        mapping = np.load(order, mmap_mode="r", allow_pickle=False) if path.name.startswith("metadata_re") else np.arange(n)
+        mapping = (
+            np.load(order, mmap_mode="r", allow_pickle=False) if path.name.startswith("metadata_re") else np.arange(n)
+        )
         for number, start in enumerate(range(0, n, _ROWS)):
             rows, back = np.unique(np.asarray(mapping[start : start + _ROWS]), return_inverse=True)
-            columns = {name: [_text(value) for value in np.asarray(values[rows])[back]] for name, values in group.items()}
+            columns = {
+                name: [_text(value) for value in np.asarray(values[rows])[back]] for name, values in group.items()
+            }
             entries.append(_write(out, number, columns))
     return tuple(entries)
 
@@ -162,4 +180,10 @@ def _write(out: Path, number: int, columns: dict[str, list]) -> FileEntry:
 
 
 def _text(value: Any) -> Any:
-    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
+    return (
+        value.decode("utf-8", errors="replace")
+        if isinstance(value, bytes)
+        else value.item()
+        if hasattr(value, "item")
+        else value
+    )

@@ -99,13 +99,17 @@ def plan_index(kind: Kind, n: int, dim: int, nlist: int = 0, memory: float = mat
     graph = nlist >= 65_536
     lists = f"IVF{nlist}_HNSW32" if graph else f"IVF{nlist}"
     parts = pq_parts(dim)
-    factory = {"ivf-flat": f"{lists},Flat", "ivf-sq8": f"{lists},SQ8", "opq-ivf-pq": f"OPQ{parts},{lists},PQ{parts}"}[kind]
+    factory = {"ivf-flat": f"{lists},Flat", "ivf-sq8": f"{lists},SQ8", "opq-ivf-pq": f"OPQ{parts},{lists},PQ{parts}"}[
+        kind
+    ]
     code = {"ivf-flat": 4 * dim, "ivf-sq8": dim, "opq-ivf-pq": parts}[kind]
     train_rows = min(n, most, nlist * POINTS_PER_LIST)
     train = 2.0 * train_rows * nlist * dim * ROUNDS
     train += _opq_flop(min(train_rows, _OPQ_ROWS), dim) if kind == "opq-ivf-pq" else 0.0
     visited = 16 * 32 * math.log2(nlist) if graph else nlist
-    return IndexPlan(kind, factory, n, dim, nlist, probes_for(nlist), code + _ID, train_rows, train, 2.0 * n * visited * dim)
+    return IndexPlan(
+        kind, factory, n, dim, nlist, probes_for(nlist), code + _ID, train_rows, train, 2.0 * n * visited * dim
+    )
 
 
 def lists_for(n: int, sample: float = math.inf) -> int:
@@ -153,7 +157,9 @@ def choose_index(n: int, dim: int, memory: float, kind: Kind | None = None, on_d
     if kind is not None:
         plan = plan_index(kind, n, dim, memory=memory)
         disk = plan.bytes > budget if on_disk is None else on_disk
-        return Choice(plan, disk and kind != "flat", f"{kind} was asked for; it takes {size(plan.bytes)} of {size(memory)}")
+        return Choice(
+            plan, disk and kind != "flat", f"{kind} was asked for; it takes {size(plan.bytes)} of {size(memory)}"
+        )
     flat = plan_index("flat", n, dim)
     if n <= SCAN_BELOW:
         return Choice(flat, False, f"{n:,} rows are scanned in milliseconds; an index would only cost accuracy")
@@ -165,7 +171,9 @@ def choose_index(n: int, dim: int, memory: float, kind: Kind | None = None, on_d
             return Choice(candidate, bool(on_disk), why)
         passed.append(f"{candidate.kind} ({size(candidate.bytes)})")
     last = plan_index("opq-ivf-pq", n, dim, memory=memory)
-    return Choice(last, True, f"{', '.join(passed)} exceed {SHARE:.0%} of {size(memory)}; the smallest is kept, its lists on disk")
+    return Choice(
+        last, True, f"{', '.join(passed)} exceed {SHARE:.0%} of {size(memory)}; the smallest is kept, its lists on disk"
+    )
 
 
 def size(count: float) -> str:

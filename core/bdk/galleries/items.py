@@ -44,7 +44,9 @@ class Items:
             ComponentError: the retriever was not told of that guide.
         """
         if guide not in self.spaces:
-            raise ComponentError(f"There is no guide {guide!r} to fetch.", where="retriever", mend=f"Guides: {', '.join(self.spaces)}.")
+            raise ComponentError(
+                f"There is no guide {guide!r} to fetch.", where="retriever", mend=f"Guides: {', '.join(self.spaces)}."
+            )
         return self.spaces[guide]
 
     def tokens(self, rows: Mapping[int, Row], guide: str) -> dict[int, Float[Tensor, "T D"]]:
@@ -71,7 +73,11 @@ class Items:
 
     def missing(self) -> dict[str, dict[str, int]]:
         """How many distinct items could not be had so far, by guide and reason."""
-        return {guide: dict(sorted(Counter(reasons.values()).items())) for guide, reasons in self._missing.items() if reasons}
+        return {
+            guide: dict(sorted(Counter(reasons.values()).items()))
+            for guide, reasons in self._missing.items()
+            if reasons
+        }
 
     def _contents(self, rows: Mapping[int, Row], space: Space) -> dict[int, str | Missing]:
         if space.modality != "text":
@@ -116,7 +122,9 @@ def backbone_identity(space: Space) -> str:
     from bdk.targets import backbone
 
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)
-    picture = np.stack([np.broadcast_to(ramp, (64, 64)), np.broadcast_to(ramp[:, None], (64, 64)), np.full((64, 64), 90, np.uint8)], -1)
+    picture = np.stack(
+        [np.broadcast_to(ramp, (64, 64)), np.broadcast_to(ramp[:, None], (64, 64)), np.full((64, 64), 90, np.uint8)], -1
+    )
     stimulus = [("a red car beside a tree",)] if space.modality == "text" else picture[None]
     numbers = backbone(space).embed(stimulus)[0, 0]
     return digest([round(float(value), 2) + 0.0 for value in numbers[:16]])[:16]

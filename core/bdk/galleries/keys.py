@@ -50,7 +50,9 @@ def pooled_key(tokens: Float[Tensor, "B T D"], query: str, space: Space) -> Floa
 
 def _check(query: str, space: Space) -> None:
     if not space.pooled:
-        raise PlanError(f"Space {space} has no pooled key, so no gallery can be searched with it.", mend="Query by another guide.")
+        raise PlanError(
+            f"Space {space} has no pooled key, so no gallery can be searched with it.", mend="Query by another guide."
+        )
     wants = {"image-cls": "image", "image-tokens": "image", "text": "text"}.get(query, space.modality)
     if wants != space.modality:
         raise PlanError(

@@ -17,7 +17,10 @@ from bdk.galleries.checking import read_header
 from bdk.galleries.manifest import Modality
 from bdk.galleries.metadata import canonical_names, open_parquet
 
-_FOLDERS: dict[Modality, tuple[str, ...]] = {"image": ("img_emb", "image_emb", "embeddings/image"), "text": ("text_emb", "embeddings/text")}
+_FOLDERS: dict[Modality, tuple[str, ...]] = {
+    "image": ("img_emb", "image_emb", "embeddings/image"),
+    "text": ("text_emb", "embeddings/text"),
+}
 _MEND = "Expected img_emb/*.npy, text_emb/*.npy and metadata/*.parquet, as clip-retrieval's inference writes them."
 
 
@@ -60,7 +63,9 @@ class Layout:
     def pictures(self) -> str:
         """How a row's picture can be had, judged by the columns."""
         names = set(canonical_names(list(self.columns)).values())
-        return next((kind for column, kind in (("scene", "scene"), ("path", "file"), ("url", "url")) if column in names), "none")
+        return next(
+            (kind for column, kind in (("scene", "scene"), ("path", "file"), ("url", "url")) if column in names), "none"
+        )
 
 
 def read_layout(root: Path) -> Layout:
@@ -74,7 +79,10 @@ def read_layout(root: Path) -> Layout:
     if not arrays:
         raise DataError("No embeddings are there.", where=str(root), mend=_MEND)
     metadata = _files(root, ("metadata", "."), "*.parquet")
-    _check_counts(root, {**{f"{m} embeddings": files for m, files in arrays.items()}, **({"metadata": metadata} if metadata else {})})
+    _check_counts(
+        root,
+        {**{f"{m} embeddings": files for m, files in arrays.items()}, **({"metadata": metadata} if metadata else {})},
+    )
     shards, kinds = [], set()
     for number in range(len(next(iter(arrays.values())))):
         files: dict[Modality, Path] = {modality: paths[number] for modality, paths in arrays.items()}
@@ -104,7 +112,11 @@ def _check_counts(root: Path, parts: dict[str, list[Path]]) -> None:
     for group in zip(*parts.values(), strict=True):
         numbers = {_number(path) for path in group}
         if len(numbers) > 1:
-            raise DataError(f"Files that belong together have different numbers: {', '.join(p.name for p in group)}.", where=str(root), mend=_MEND)
+            raise DataError(
+                f"Files that belong together have different numbers: {', '.join(p.name for p in group)}.",
+                where=str(root),
+                mend=_MEND,
+            )
 
 
 def _number(path: Path) -> int | None:

@@ -177,11 +177,15 @@ def read_manifest(root: Path) -> Manifest:
             mend="`bdk index build` makes one from embeddings, `bdk index import` adopts a clip-retrieval index folder.",
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"The manifest is not readable JSON: {error}.", where=str(path), mend="Restore it from a copy.") from error
+        raise DataError(
+            f"The manifest is not readable JSON: {error}.", where=str(path), mend="Restore it from a copy."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "manifest"
-        raise DataError(f"The manifest is wrong at {field}: {first['msg']}.", where=str(path), mend="Restore it from a copy.") from error
+        raise DataError(
+            f"The manifest is wrong at {field}: {first['msg']}.", where=str(path), mend="Restore it from a copy."
+        ) from error
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:

@@ -68,7 +68,10 @@ class Metadata:
             sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
             rows = int(self._starts[number + 1] - self._starts[number])
             if sum(sizes) != rows:
-                raise DataError(f"A metadata file holds {sum(sizes)} rows, the manifest says {rows}.", where=str(self._paths[number]))
+                raise DataError(
+                    f"A metadata file holds {sum(sizes)} rows, the manifest says {rows}.",
+                    where=str(self._paths[number]),
+                )
             self._files[number] = file, np.concatenate([[0], np.cumsum(sizes)])
         return self._files[number]
 
@@ -94,7 +97,9 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"A metadata file cannot be read: {error}.", where=str(path), mend="Restore it from a copy.") from error
+        raise DataError(
+            f"A metadata file cannot be read: {error}.", where=str(path), mend="Restore it from a copy."
+        ) from error
 
 
 def write_parquet(path: Path, columns: dict[str, list]) -> int:

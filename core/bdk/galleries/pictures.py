@@ -55,7 +55,9 @@ class ScenePictures:
         self.seed, self.size = seed, size
 
     def contents(self, rows: Sequence[Row]) -> list[str | Missing]:
-        return [f"scene:{self.seed}:{self.size}:{row['scene']}" if "scene" in row else Missing("no-scene") for row in rows]
+        return [
+            f"scene:{self.seed}:{self.size}:{row['scene']}" if "scene" in row else Missing("no-scene") for row in rows
+        ]
 
     def load(self, row: Row) -> np.ndarray | Missing:
         from bdk.demo.scenes import draw_scene, render
@@ -126,4 +128,3 @@ def _square(picture: Image.Image, side: int) -> Image.Image:
     resized = picture.resize((wide, high), Image.Resampling.BICUBIC)
     left, top = (wide - side) // 2, (high - side) // 2
     return resized.crop((left, top, left + side, top + side))
-

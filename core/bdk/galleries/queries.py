@@ -57,7 +57,9 @@ def query_for(name: str, guide: str, guides: tuple[str, ...] = (), *, where: str
     chosen = _OWN.get(guide, "") if name == "auto" else name
     if chosen not in QUERIES:
         raise PlanError(
-            f"Guide {guide!r} has no query {name!r}.", where=where, mend=f"Set retriever.query to one of: {', '.join(QUERIES)}."
+            f"Guide {guide!r} has no query {name!r}.",
+            where=where,
+            mend=f"Set retriever.query to one of: {', '.join(QUERIES)}.",
         )
     query = QUERIES[chosen]
     if guides and query.guide not in guides:

@@ -90,14 +90,18 @@ def best(found: Neighbours, k: int) -> Neighbours:
     return Neighbours(ids.gather(1, order), scores.gather(1, order))
 
 
-def check_keys(keys: Float[Tensor, "B P"], dim: int, k: int, exclude: Int[Tensor, "B E"] | None) -> Float[Tensor, "B P"]:
+def check_keys(
+    keys: Float[Tensor, "B P"], dim: int, k: int, exclude: Int[Tensor, "B E"] | None
+) -> Float[Tensor, "B P"]:
     """The keys as unit-length float32 on the CPU.
 
     Raises:
         ComponentError: wrong shape, wrong dimension, not finite, or zero.
     """
     if keys.ndim != 2 or keys.shape[1] != dim:
-        raise ComponentError(f"Keys have shape {tuple(keys.shape)}, the gallery wants B x {dim}.", where="retriever.search")
+        raise ComponentError(
+            f"Keys have shape {tuple(keys.shape)}, the gallery wants B x {dim}.", where="retriever.search"
+        )
     if k < 1 or (exclude is not None and (exclude.ndim != 2 or len(exclude) != len(keys))):
         raise ComponentError("k must be at least 1, and exclude one row of ids per key.", where="retriever.search")
     unit = keys.detach().cpu().float()

@@ -31,8 +31,8 @@ def known_galleries() -> dict[str, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"The list of galleries cannot be read: {error}.", where=str(path)) from error
     if not all(isinstance(folder, str) for folder in table.values()):
-        raise DataError("The list of galleries may hold only lines such as laion2b = \"/data/laion2b\".", where=str(path))
-    return {name: str((path.parent / Path(folder).expanduser())) for name, folder in table.items()}
+        raise DataError('The list of galleries may hold only lines such as laion2b = "/data/laion2b".', where=str(path))
+    return {name: str(path.parent / Path(folder).expanduser()) for name, folder in table.items()}
 
 
 def find_gallery(name: str, root: str | None) -> Path:
@@ -50,7 +50,7 @@ def find_gallery(name: str, root: str | None) -> Path:
         raise RetrieverUnavailableError(
             f"Where the gallery {name!r} lies is not known.",
             where="retriever.root",
-            mend=f'Build one with `bdk index build EMBEDDINGS --name {name} --out FOLDER`, then pass --retriever.root FOLDER, '
+            mend=f"Build one with `bdk index build EMBEDDINGS --name {name} --out FOLDER`, then pass --retriever.root FOLDER, "
             f'or write {name} = "FOLDER" into {config_file()}.',
         )
     path = Path(folder).expanduser()

@@ -30,7 +30,9 @@ _VERSION = 1
 Recipe = dict[str, str | int | float | bool]
 
 
-def stand_in(name: str, n: int | None, world: Mapping[str, object], cache: Path, tokens: TokenCache | None = None) -> Path:
+def stand_in(
+    name: str, n: int | None, world: Mapping[str, object], cache: Path, tokens: TokenCache | None = None
+) -> Path:
     """The folder of a stand-in gallery, built if it is not there.
 
     Args:
@@ -95,7 +97,9 @@ def write_stand_in(
         rows: list[Row] = [{"scene": id} for id in metadata["scene"]]
         seen = _see(rows, pictures, spaces["demo-clip/image"])
         items.keep("image", rows, seen)
-        writer.add({"image": F.normalize(seen[:, 0], dim=1).numpy(), "text": _read(metadata["caption"], spaces)}, metadata)
+        writer.add(
+            {"image": F.normalize(seen[:, 0], dim=1).numpy(), "text": _read(metadata["caption"], spaces)}, metadata
+        )
     return writer.close(
         name=name,
         key_model=KEY_MODEL,

@@ -78,12 +78,12 @@ def per_stimulus(lines: Sequence[Line], metric: str) -> dict[str, np.ndarray]:
 
 
 def _pairs(metric: str, numbers: Mapping[str, np.ndarray]) -> list[Comparison]:
-    from bdk.statistics import adjust, bootstrap_interval
+    from bdk.statistics import bootstrap_interval
 
     pairs = list(itertools.combinations(numbers, 2))
     differences = np.stack([numbers[a] - numbers[b] for a, b in pairs])
     p_values = sign_flips(differences)
-    adjusted = adjust(p_values.tolist(), "holm")
+    adjusted = _holm(p_values.tolist())
     found = []
     for (a, b), difference, p, holm in zip(pairs, differences, p_values, adjusted, strict=True):
         ends = bootstrap_interval(difference)
@@ -93,6 +93,14 @@ def _pairs(metric: str, numbers: Mapping[str, np.ndarray]) -> list[Comparison]:
             )
         )
     return found
+
+
+def _holm(p_values: list[float]) -> list[float]:
+    from bdk.statistics import adjust
+
+    adjusted = adjust(p_values, "holm")
+    assert isinstance(adjusted, list)
+    return adjusted
 
 
 def sign_flips(differences: np.ndarray, *, flips: int = FLIPS, seed: int = 0) -> np.ndarray:
@@ -137,15 +145,13 @@ def marks(
     The leader is best if it beats every other row; its p-value is the largest of those. The next row is second if
     the leader is best and it beats every row below. All claims of the table share one Holm adjustment.
     """
-    from bdk.statistics import adjust
-
     claims: dict[tuple[str, str], float] = {}
     for column in columns:
         order = [] if column.is_split else _ranking(comparable(lines), column)
         for place, name in enumerate(order[:2]):
             if below := order[place + 1 :]:
                 claims[name, column.metric] = max(_p_value(comparisons, column.metric, name, other) for other in below)
-    adjusted = adjust(list(claims.values()), "holm")
+    adjusted = _holm(list(claims.values()))
     supported = {claim for claim, p in zip(claims, adjusted, strict=True) if p < ALPHA}
     return {claim: mark for column in columns for claim, mark in _given(claims, supported, column.metric)}
 

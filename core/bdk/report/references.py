@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bdk.components import ComponentInfo, DatasetInfo, MetricInfo
 from bdk.registry import Registry
 from bdk.spec import RunSpec
 
@@ -25,7 +26,7 @@ def citation_keys(specs: Iterable[RunSpec], registry: Registry) -> list[str]:
     keys: dict[str, None] = {}
     for spec in specs:
         keys |= dict.fromkeys(spec.cite)
-        infos = [registry.datasets.get(spec.data.use)]
+        infos: list[DatasetInfo | ComponentInfo | MetricInfo | None] = [registry.datasets.get(spec.data.use)]
         parts = [spec.decoder, *(part for g in spec.guides for part in (g.encoder, g.prior, g.retriever, g.fusion))]
         infos += [registry.components.get((part.family, part.use)) for part in parts if part]
         infos += [registry.metrics.get(name) for name in spec.measure.metrics or registry.metrics]

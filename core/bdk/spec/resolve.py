@@ -127,7 +127,7 @@ def _resolve(
     return RunSpec(
         name=name,
         sweep=str(file["name"]),
-        label=row.label,
+        label=_label(row.label, given),
         seed=seed,
         data=maker.required("data", raw.get("data")),
         guides=guides,
@@ -140,6 +140,16 @@ def _resolve(
         cite=tuple(raw.get("cite", ())),
         quick=quick,
     )
+
+
+UNTOLD = ("data", "seed", "seeds", "name")
+"""First words of options that leave the method what its label says."""
+
+
+def _label(label: str, given: Sequence[tuple[str, Any]]) -> str:
+    """A row's label with what the command line changed about its method."""
+    told = [f"{key}={value}" for key, value in given if key.split(".")[0] not in UNTOLD]
+    return f"{label} ({', '.join(told)})" if told else label
 
 
 def _lay(row: Row, given: Sequence[tuple[str, Any]], quick: bool, where: str) -> tuple[Raw, set[str]]:

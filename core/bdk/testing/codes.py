@@ -42,7 +42,7 @@ class Codes:
     def _features(self, stimuli: np.ndarray | Sequence[tuple[str, ...]]) -> Float[Tensor, "B F"]:
         if not isinstance(stimuli, np.ndarray):
             return torch.stack([_of_words(" ".join(captions)) for captions in stimuli])
-        pixels = torch.from_numpy(np.ascontiguousarray(stimuli)).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(np.array(stimuli)).permute(0, 3, 1, 2).float() / 255
         return torch.nn.functional.adaptive_avg_pool2d(pixels, GRID).flatten(1) - 0.5
 
 

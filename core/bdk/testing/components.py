@@ -36,7 +36,7 @@ def description(subject: Subject) -> None:
 def config_is_strict(subject: Subject) -> None:
     """Its options are a frozen `Config` that refuses unknown keys and survives being written down."""
     kind = subject.kind
-    base = DecoderConfig if subject.info.family == "decoder" else Config
+    base = DecoderConfig if getattr(subject.info, "family", "data") == "decoder" else Config
     if not issubclass(kind, base):
         raise Violation(f"{kind.__name__} must derive from bdk.components.{base.__name__}")
     settings = kind.model_config

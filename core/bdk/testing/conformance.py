@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from bdk.spaces import Space
 from bdk.testing.checking import Check, run_checks
 from bdk.testing.report import PackageReport, Report, Result
 
-__all__ = ["PackageReport", "Report", "Result", "assert_conforms", "check", "check_package", "checks_of"]
+__all__ = ["PackageReport", "Report", "Result", "assert_conforms", "check", "check_package", "checks_of", "plain"]
 
 Info = ComponentInfo | DatasetInfo | MetricInfo | Space
 _TABLES = {"data": "dataset", "dataset": "dataset", "space": "space", "metric": "metric"}
@@ -99,6 +100,15 @@ def check_package(name: str, *, registry: Registry | None = None) -> PackageRepo
     package = door.find(known, name)
     reports = [check(info, registry=known) for info in package.offers]
     return PackageReport(package.distribution, run_checks(package, door.CHECKS, Report(f"package {package}")), reports)
+
+
+def plain(report: PackageReport) -> dict[str, Any]:
+    """A package's reports as plain data."""
+    parts = [
+        {"subject": part.subject, "ok": part.ok, "results": [asdict(result) for result in part.results]}
+        for part in report.reports
+    ]
+    return {"package": report.package, "ok": report.ok, "counts": report.counts(), "reports": parts}
 
 
 _CHECKS = {

@@ -23,7 +23,7 @@ KNOWN: dict[tuple[str, str], dict[str, Any]] = {
     ("fusion", "ram"): {"heads": 2},
     ("fusion", "cross-attention"): {"heads": 2},
     ("fusion", "self-attention"): {"heads": 2},
-    ("decoder", "demo"): {"steps": 2},
+    ("decoder", "demo"): {"steps": 1},
     ("data", "demo"): {"train": 16, "test": 8, "voxels": 64, "repeats": 2},
 }
 """Sizes of the built-in parts whose defaults are the published ones."""

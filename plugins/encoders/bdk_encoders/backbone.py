@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bdk.contexts import EncoderContext
 from bdk.interfaces import Encoded
 from jaxtyping import Float
@@ -49,6 +51,16 @@ class Backbone(nn.Module):
         """Names of our weights in a MindEye or BrainRAM checkpoint: ours -> theirs."""
         return {ours: _published(ours) for ours in self.state_dict()}
 
+    def published_constants(self) -> dict[str, Tensor]:
+        """Such a checkpoint holds nothing else of the encoder."""
+        return {}
+
+    @staticmethod
+    def published_sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+        """V, from the first layer of such a checkpoint."""
+        first = state.get("voxel2clip.lin0.0.weight")
+        return {} if first is None or first.ndim != 2 else {"voxels": first.shape[1]}
+
 
 def projector(dim: int, width: int) -> nn.Sequential:
     """MindEye's projector, applied to each token alone: D -> width -> width -> D."""
@@ -70,6 +82,6 @@ def _block(layer: nn.Module, hidden: int, dropout: float) -> nn.Sequential:
 
 
 def _published(ours: str) -> str:
-    """Mamba blocks sit at place 1 of their published Sequential, between two reshaping modules; the norm at 3."""
+    """BrainNetwork calls the stem ``lin0``, the blocks ``mlp`` and the head ``lin1``."""
     part, _, rest = ours.partition(".")
     return f"voxel2clip.{ {'stem': 'lin0', 'blocks': 'mlp', 'head': 'lin1'}.get(part, part) }.{rest}"

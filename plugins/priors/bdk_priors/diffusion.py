@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bdk.contexts import PriorContext
 from torch import Tensor
 
@@ -33,3 +35,13 @@ class Diffusion(DiffusionProcess):
         config = self.config
         assert isinstance(config, DiffusionConfig)
         return published_constants(config.timesteps, config.depth, min(ROTATED, config.dim_head))
+
+    @staticmethod
+    def published_sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+        """T and D, from the position embeddings of such a checkpoint."""
+        positions = state.get("net.learned_query")
+        return (
+            {}
+            if positions is None or positions.ndim != 2
+            else dict(zip(("tokens", "dim"), positions.shape, strict=True))
+        )

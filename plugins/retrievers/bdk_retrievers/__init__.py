@@ -12,7 +12,9 @@ bdk_api = ">=1,<2"
 def bdk_components() -> list[ComponentInfo]:
     """The retrievers of this package."""
     return [
-        _retriever("exact", "Exact", "Scans a gallery's stored embeddings; the reference that others are compared with"),
+        _retriever(
+            "exact", "Exact", "Scans a gallery's stored embeddings; the reference that others are compared with"
+        ),
         _retriever(
             "faiss",
             "Faiss",
@@ -20,9 +22,24 @@ def bdk_components() -> list[ComponentInfo]:
             requires=(("faiss", "cpu"),),
             cite=("johnson2019faiss",),
         ),
-        _retriever("laion2b", "Laion2b", "LAION-2B-en, 2.3 billion English pairs (demo world: a stand-in)", cite=("schuhmann2022laion",)),
-        _retriever("laion400m", "Laion400m", "LAION-400M, 400 million pairs (demo world: a stand-in)", cite=("schuhmann2021laion",)),
-        _retriever("clip-retrieval", "ClipRetrieval", "Asks a running clip-retrieval service", cite=("beaumont2022clipretrieval",)),
+        _retriever(
+            "laion2b",
+            "Laion2b",
+            "LAION-2B-en, 2.3 billion English pairs (demo world: a stand-in)",
+            cite=("schuhmann2022laion",),
+        ),
+        _retriever(
+            "laion400m",
+            "Laion400m",
+            "LAION-400M, 400 million pairs (demo world: a stand-in)",
+            cite=("schuhmann2021laion",),
+        ),
+        _retriever(
+            "clip-retrieval",
+            "ClipRetrieval",
+            "Asks a running clip-retrieval service",
+            cite=("beaumont2022clipretrieval",),
+        ),
         _retriever("frozen", "Frozen", "Replays the neighbours that an earlier run recorded"),
     ]
 

@@ -8,9 +8,6 @@ from typing import Any
 
 import httpx
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from bdk.contexts import RetrieverContext
 from bdk.errors import ComponentError, RetrieverUnavailableError, SpaceMismatchError
 from bdk.galleries.items import Items, gather
@@ -18,9 +15,12 @@ from bdk.galleries.metadata import canonical_names
 from bdk.galleries.pictures import Missing
 from bdk.galleries.ranking import best, check_keys, ordered, without
 from bdk.galleries.recording import Recorder
+from bdk.galleries.sources import token_cache, url_pictures
 from bdk.interfaces import Neighbours
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from bdk_retrievers.configs import ClipRetrievalConfig
-from bdk_retrievers.sources import token_cache, url_pictures
 
 PLAIN = {
     "deduplicate": False,
@@ -121,8 +121,14 @@ class ClipRetrieval:
         return [(id, score) for id, score, _ in found]
 
     def _item(self, row: Any) -> tuple[int, float, dict[str, Any]]:
-        if not isinstance(row, dict) or not isinstance(row.get("id"), int) or not isinstance(row.get("similarity"), (int, float)):
-            raise ComponentError("The service answered with an item that has no id or similarity.", where=self.config.url)
+        if (
+            not isinstance(row, dict)
+            or not isinstance(row.get("id"), int)
+            or not isinstance(row.get("similarity"), (int, float))
+        ):
+            raise ComponentError(
+                "The service answered with an item that has no id or similarity.", where=self.config.url
+            )
         plain = {key: value for key, value in row.items() if key not in ("id", "similarity")}
         return row["id"], float(row["similarity"]), _our_names(plain)
 
@@ -132,7 +138,11 @@ class ClipRetrieval:
         if absent:
             with httpx.Client(timeout=self.config.timeout, follow_redirects=False) as client:
                 answer = self._post(client, "metadata", {"ids": absent, "indice_name": self.config.index})
-            told = {row["id"]: _our_names(row.get("metadata") or {}) for row in answer if isinstance(row, dict) and "id" in row}
+            told = {
+                row["id"]: _our_names(row.get("metadata") or {})
+                for row in answer
+                if isinstance(row, dict) and "id" in row
+            }
             self._rows |= {id: told.get(id, {}) for id in absent}
         return {id: self._rows[id] for id in ids}
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from bdk.contexts import RetrieverContext
 from bdk.errors import SpecError
 from bdk.galleries.gallery import Gallery, Rows
 from bdk.galleries.manifest import Modality
 from bdk.galleries.resolving import find_gallery
+from bdk.galleries.retrieving import GalleryRetriever
 from bdk.interfaces import Neighbours
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from bdk_retrievers.configs import ExactConfig
-from bdk_retrievers.gallery_retriever import GalleryRetriever
 
 _KEYS_AT_ONCE = 1024
 
@@ -24,8 +24,14 @@ class Exact(GalleryRetriever):
 
     def __init__(self, config: ExactConfig, context: RetrieverContext) -> None:
         if config.root is None:
-            raise SpecError("The retriever 'exact' needs a gallery folder.", where="retriever.root", mend="Pass --retriever.root FOLDER.")
-        super().__init__(config, context, find_gallery("exact", config.root), lambda g: Scan(g, config.search_in, config.block))
+            raise SpecError(
+                "The retriever 'exact' needs a gallery folder.",
+                where="retriever.root",
+                mend="Pass --retriever.root FOLDER.",
+            )
+        super().__init__(
+            config, context, find_gallery("exact", config.root), lambda g: Scan(g, config.search_in, config.block)
+        )
 
 
 class Scan:

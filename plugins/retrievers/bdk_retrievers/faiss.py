@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from bdk.contexts import RetrieverContext
 from bdk.errors import DataError, MissingExtraError, SpecError
 from bdk.galleries.faiss_files import Opened, describe_index, open_index, require_faiss
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.resolving import find_gallery
+from bdk.galleries.retrieving import GalleryRetriever
 from bdk.interfaces import Neighbours
+from jaxtyping import Float
+from torch import Tensor
+
 from bdk_retrievers.configs import FaissConfig
-from bdk_retrievers.gallery_retriever import GalleryRetriever
 
 _KEYS_AT_ONCE = 4096
 
@@ -26,8 +26,14 @@ class Faiss(GalleryRetriever):
 
     def __init__(self, config: FaissConfig, context: RetrieverContext) -> None:
         if config.root is None:
-            raise SpecError("The retriever 'faiss' needs a gallery folder.", where="retriever.root", mend="Pass --retriever.root FOLDER.")
-        super().__init__(config, context, find_gallery("faiss", config.root), lambda gallery: IndexSearch(gallery, config))
+            raise SpecError(
+                "The retriever 'faiss' needs a gallery folder.",
+                where="retriever.root",
+                mend="Pass --retriever.root FOLDER.",
+            )
+        super().__init__(
+            config, context, find_gallery("faiss", config.root), lambda gallery: IndexSearch(gallery, config)
+        )
 
 
 class IndexSearch:
@@ -47,7 +53,10 @@ class IndexSearch:
         if entry is None or not entry.files:
             self.opened, nprobe = Opened(self._flat(gallery), False, (), ()), config.nprobe
         else:
-            self.opened, nprobe = open_index(gallery.root / entry.files[0].path, config.io_flags), config.nprobe or entry.nprobe
+            self.opened, nprobe = (
+                open_index(gallery.root / entry.files[0].path, config.io_flags),
+                config.nprobe or entry.nprobe,
+            )
         self.facts = describe_index(self.opened)
         if (self.facts["n"], self.facts["dim"]) != (len(gallery), gallery.manifest.dim):
             raise DataError(
@@ -64,15 +73,21 @@ class IndexSearch:
     def candidates(self, keys: Float[Tensor, "B P"], m: int) -> Neighbours:
         """What the index holds for the m best rows of each key; a lossy index is asked for more."""
         width = min(m * self.config.oversample, self.facts["n"]) if self.facts["lossy"] and self.exact_after else m
-        parts = [self._search(keys[start : start + _KEYS_AT_ONCE], width) for start in range(0, len(keys), _KEYS_AT_ONCE)]
+        parts = [
+            self._search(keys[start : start + _KEYS_AT_ONCE], width) for start in range(0, len(keys), _KEYS_AT_ONCE)
+        ]
         scores, ids = (np.concatenate(column) for column in zip(*parts, strict=True))
         found = torch.from_numpy(ids)
-        cosines = torch.from_numpy(scores) if self.facts["metric"] == "inner-product" else 1 - torch.from_numpy(scores) / 2
+        cosines = (
+            torch.from_numpy(scores) if self.facts["metric"] == "inner-product" else 1 - torch.from_numpy(scores) / 2
+        )
         return Neighbours(found, cosines.masked_fill(found < 0, -torch.inf))
 
     def stamps(self) -> dict[str, object]:
         """What is particular about this search."""
-        said: dict[str, object] = {"scores": "exact" if self.exact_after or not self.facts["lossy"] else "approximate (index only)"}
+        said: dict[str, object] = {
+            "scores": "exact" if self.exact_after or not self.facts["lossy"] else "approximate (index only)"
+        }
         said |= {"io_flags": list(self.opened.flags)} if self.opened.flags else {}
         said |= {"io_flags_dropped": list(self.opened.dropped)} if self.opened.dropped else {}
         return said
@@ -99,7 +114,9 @@ class IndexSearch:
         option = {"nprobe": "nprobe", "efSearch": "ef_search"}[name]
         if getattr(self.config, option):
             raise SpecError(
-                f"The index ({self.facts['kind']}) has no {name}.", where=f"retriever.{option}", mend="Leave the option out."
+                f"The index ({self.facts['kind']}) has no {name}.",
+                where=f"retriever.{option}",
+                mend="Leave the option out.",
             )
 
     def _on_device(self, index: Any) -> Any:
@@ -107,7 +124,9 @@ class IndexSearch:
             return index
         if not hasattr(self.faiss, "StandardGpuResources") or self.faiss.get_num_gpus() == 0:
             raise MissingExtraError(
-                "faiss sees no GPU.", where="retriever.device", mend='pip install "brain-decoding-kit[gpu]" in place of [cpu], or use device = "cpu".'
+                "faiss sees no GPU.",
+                where="retriever.device",
+                mend='pip install "brain-decoding-kit[gpu]" in place of [cpu], or use device = "cpu".',
             )
         self._resources = self.faiss.StandardGpuResources()
         number = int(self.config.device.partition(":")[2] or 0)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from bdk.contexts import RetrieverContext
 from bdk.errors import ComponentError, SpaceMismatchError
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import FilePictures, Missing, NoPictures, PictureSource, ScenePictures
 from bdk.galleries.ranking import best, check_keys
 from bdk.galleries.recording import Record, read_record
+from bdk.galleries.sources import token_cache, url_pictures
 from bdk.interfaces import Neighbours
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from bdk_retrievers.configs import FrozenConfig
-from bdk_retrievers.sources import token_cache, url_pictures
 
 _AT_ONCE = 512
 
@@ -49,7 +49,9 @@ class Frozen:
             ComponentError: a key was not recorded, or was with other exclusions or fewer neighbours.
         """
         unit = check_keys(keys, self.context.key_dim, k, exclude)
-        rows = torch.cat([self._find(unit[start : start + _AT_ONCE], k, exclude, start) for start in range(0, len(unit), _AT_ONCE)])
+        rows = torch.cat(
+            [self._find(unit[start : start + _AT_ONCE], k, exclude, start) for start in range(0, len(unit), _AT_ONCE)]
+        )
         return best(Neighbours(self.record.ids[rows].clone(), self.record.scores[rows].clone()), k)
 
     def fetch(self, ids: Int[Tensor, "B K"], guide: str) -> Float[Tensor, "B K T D"]:
@@ -69,11 +71,17 @@ class Frozen:
     def stamps(self) -> dict[str, object]:
         """What every output must say of this retrieval."""
         header = self.record.header
-        said: dict[str, object] = {"gallery": header.get("name"), "backend": "frozen", "gallery_fingerprint": header.get("fingerprint")}
+        said: dict[str, object] = {
+            "gallery": header.get("name"),
+            "backend": "frozen",
+            "gallery_fingerprint": header.get("fingerprint"),
+        }
         said |= {"stand_in": header.get("stamp")} if header.get("stand_in") else {}
         return said | ({"missing_items": self.items.missing()} if self.items.missing() else {})
 
-    def _find(self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None, start: int) -> Int[Tensor, "B"]:
+    def _find(
+        self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None, start: int
+    ) -> Int[Tensor, "B"]:
         """The recorded search of each key: nearest key, same exclusions, at least k wide."""
         cosine = keys @ self._order.T
         cosine = cosine.masked_fill(~self._same_exclusions(exclude, start, len(keys)), -2.0)
@@ -91,7 +99,11 @@ class Frozen:
 
     def _same_exclusions(self, exclude: Int[Tensor, "B E"] | None, start: int, count: int) -> Tensor:
         recorded = [frozenset(row) - {-1} for row in self.record.excluded.tolist()]
-        asked = [frozenset()] * count if exclude is None else [frozenset(r) - {-1} for r in exclude[start : start + count].tolist()]
+        asked = (
+            [frozenset()] * count
+            if exclude is None
+            else [frozenset(r) - {-1} for r in exclude[start : start + count].tolist()]
+        )
         kinds = {kind: number for number, kind in enumerate(set(recorded) | set(asked))}
         left, right = torch.tensor([kinds[a] for a in asked]), torch.tensor([kinds[r] for r in recorded])
         return left[:, None] == right[None]

@@ -11,10 +11,11 @@ from bdk.contexts import RetrieverContext
 from bdk.errors import MissingExtraError
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.resolving import find_gallery
+from bdk.galleries.retrieving import GalleryRetriever
+from bdk.galleries.sources import token_cache
+
 from bdk_retrievers.configs import NamedGalleryConfig
 from bdk_retrievers.exact import Scan
-from bdk_retrievers.gallery_retriever import GalleryRetriever
-from bdk_retrievers.sources import token_cache
 
 
 class NamedGallery(GalleryRetriever):
@@ -37,7 +38,11 @@ def _folder(name: str, config: NamedGalleryConfig, context: RetrieverContext) ->
 def _backend(config: NamedGalleryConfig, gallery: Gallery) -> Any:
     has_faiss = find_spec("faiss") is not None
     if config.backend == "faiss" and not has_faiss:
-        raise MissingExtraError("The backend faiss is not installed.", where="retriever.backend", mend='pip install "brain-decoding-kit[cpu]"')
+        raise MissingExtraError(
+            "The backend faiss is not installed.",
+            where="retriever.backend",
+            mend='pip install "brain-decoding-kit[cpu]"',
+        )
     indexed = config.search_in in gallery.manifest.indexes
     if config.backend == "faiss" or (config.backend == "auto" and has_faiss and indexed):
         from bdk_retrievers.faiss import IndexSearch

@@ -46,7 +46,14 @@ class MiniNsd:
 
 
 def make(
-    root: Path, *, shape=(5, 4, 6), sessions: int = SESSIONS, kinds=("hdf5", "nii.gz"), subject: int = 1, side: int = 6, seed: int = 0
+    root: Path,
+    *,
+    shape=(5, 4, 6),
+    sessions: int = SESSIONS,
+    kinds=("hdf5", "nii.gz"),
+    subject: int = 1,
+    side: int = 6,
+    seed: int = 0,
 ) -> MiniNsd:
     """Write a tree with so many sessions, in one or both of the beta formats."""
     rng = np.random.default_rng(seed)
@@ -72,7 +79,10 @@ def _design(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     others = rng.permutation(np.repeat(early, 2))
     room = first - len(early)
     masterordering = np.concatenate(
-        [rng.permutation(np.concatenate([early, others[:room]])), rng.permutation(np.concatenate([others[room:], np.repeat(late, 3)]))]
+        [
+            rng.permutation(np.concatenate([early, others[:room]])),
+            rng.permutation(np.concatenate([others[room:], np.repeat(late, 3)])),
+        ]
     )
     images = rng.permutation(IMAGES) + 1
     shared, own = images[:1000], images[1000:]
@@ -118,7 +128,9 @@ def _write_design(tree: MiniNsd) -> None:
         writer.writerow(["", "cocoId", "cocoSplit", "cropBox", "loss", "nsdId", "flagged", "BOLD5000", "shared1000"])
         for number in range(IMAGES):
             split = "val2017" if number % 20 == 0 else "train2017"
-            writer.writerow([number, coco_id(number), split, "(0, 0, 0, 0)", 0.1, number, False, False, number + 1 in shared])
+            writer.writerow(
+                [number, coco_id(number), split, "(0, 0, 0, 0)", 0.1, number, False, False, number + 1 in shared]
+            )
 
 
 def coco_id(nsd_id: int) -> int:

@@ -50,7 +50,11 @@ def folder(tmp_path):
 def write(folder, content):
     lines = []
     for key, value in content.items():
-        text = "{ " + ", ".join(f'{k} = "{v}"' for k, v in value.items()) + " }" if isinstance(value, dict) else json.dumps(value)
+        text = (
+            "{ " + ", ".join(f'{k} = "{v}"' for k, v in value.items()) + " }"
+            if isinstance(value, dict)
+            else json.dumps(value)
+        )
         lines.append(f"{key} = {text}")
     (folder / "data.toml").write_text("\n".join(lines))
 
@@ -93,7 +97,9 @@ def test_the_same_arrays_give_the_same_data_from_every_file_format(folder):
 def test_whole_numbers_are_good_ids_and_the_table_may_be_left_out(folder):
     np.save(folder / "numbers.npy", np.array([10, 2, 33, 10, 2]))
     data = load(
-        changed(folder, trial_stimulus="numbers.npy", stimulus_ids=None, images=None, captions=None, groups=None, test=[33])
+        changed(
+            folder, trial_stimulus="numbers.npy", stimulus_ids=None, images=None, captions=None, groups=None, test=[33]
+        )
     )
     assert data.stimulus_ids == ("2", "10", "33") and data.rows("test").tolist() == [2]
 
@@ -110,6 +116,10 @@ def test_a_changed_file_is_read_again(folder):
     (folder / "betas.npy").unlink()
     np.save(folder / "betas.npy", betas)
     assert load(folder).fingerprint != first.fingerprint
+
+
+def text(name, content):
+    return lambda folder: (folder / name).write_text(content)
 
 
 def spoil_nan(folder):
@@ -134,26 +144,38 @@ MISTAKES = {
     "malformed toml": (spoil_toml, None, "line 2"),
     "missing file": (None, {"betas": "bettas.npy"}, "no file for betas"),
     "missing key of an npz": (lambda f: np.savez(f / "b.npz", x=1), {"betas": "b.npz:betas"}, "no array 'betas'"),
-    "unknown file kind": (lambda f: (f / "b.mat").write_text(""), {"betas": "b.mat"}, "unknown kind, '.mat'"),
-    "damaged npy": (lambda f: (f / "b.npy").write_text("x"), {"betas": "b.npy"}, "cannot be read"),
+    "unknown file kind": (text("b.mat", ""), {"betas": "b.mat"}, "unknown kind, '.mat'"),
+    "damaged npy": (text("b.npy", "x"), {"betas": "b.npy"}, "cannot be read"),
     "one-dimensional betas": (lambda f: np.save(f / "b.npy", np.ones(5)), {"betas": "b.npy"}, "trials x voxels"),
     "unknown key": (None, {"beta": "x"}, "Unknown key 'beta'"),
     "wrong type": (None, {"image_size": "big"}, "'image_size'"),
-    "too few trials": (lambda f: (f / "t.txt").write_text("dog\ncat"), {"trial_stimulus": "t.txt"}, "trial_stimulus has 2 entries, but betas has 5"),
-    "too few runs": (lambda f: (f / "r.txt").write_text("0"), {"trial_run": "r.txt"}, "trial_run has 1 entries"),
-    "runs that are no numbers": (lambda f: (f / "r.txt").write_text("a\n" * 5), {"trial_run": "r.txt"}, "no whole number"),
-    "unknown ids": (lambda f: (f / "t.txt").write_text("dog\ncat\nfox\ndog\nelk"), {"trial_stimulus": "t.txt"}, "2 trials show stimuli that are not in the table: elk, fox"),
-    "an id twice": (lambda f: (f / "i.txt").write_text("cat\ncat\ncup\ncar"), {"stimulus_ids": "i.txt"}, "'cat' occurs twice"),
+    "too few trials": (
+        text("t.txt", "dog\ncat"),
+        {"trial_stimulus": "t.txt"},
+        "trial_stimulus has 2 entries, but betas has 5",
+    ),
+    "too few runs": (text("r.txt", "0"), {"trial_run": "r.txt"}, "trial_run has 1 entries"),
+    "runs that are no numbers": (text("r.txt", "a\n" * 5), {"trial_run": "r.txt"}, "no whole number"),
+    "unknown ids": (
+        text("t.txt", "dog\ncat\nfox\ndog\nelk"),
+        {"trial_stimulus": "t.txt"},
+        "2 trials show stimuli that are not in the table: elk, fox",
+    ),
+    "an id twice": (text("i.txt", "cat\ncat\ncup\ncar"), {"stimulus_ids": "i.txt"}, "'cat' occurs twice"),
     "unknown test id": (None, {"test": ["carr"]}, "test ids match no stimulus: carr"),
     "no test stimulus": (None, {"test": []}, "The split is to be given"),
-    "split and test": (lambda f: (f / "s.txt").write_text("train\n" * 4), {"split": "s.txt"}, "either `split` or `test`"),
-    "a strange side": (lambda f: (f / "s.txt").write_text("train\ntrain\nval\ntest"), {"split": "s.txt", "test": None}, "The split says 'val'"),
-    "nothing to train on": (lambda f: (f / "s.txt").write_text("test\n" * 4), {"split": "s.txt", "test": None}, "No train stimulus"),
+    "split and test": (text("s.txt", "train\n" * 4), {"split": "s.txt"}, "either `split` or `test`"),
+    "a strange side": (
+        text("s.txt", "train\ntrain\nval\ntest"),
+        {"split": "s.txt", "test": None},
+        "The split says 'val'",
+    ),
+    "nothing to train on": (text("s.txt", "test\n" * 4), {"split": "s.txt", "test": None}, "No train stimulus"),
     "a missing picture": (lambda f: (f / "pictures/cup.png").unlink(), {}, "1 of 4 stimuli have no picture: cup"),
-    "a missing caption": (lambda f: (f / "captions.json").write_text('{"cat": "a cat"}'), {}, "3 of 4 stimuli have no caption"),
+    "a missing caption": (text("captions.json", '{"cat": "a cat"}'), {}, "3 of 4 stimuli have no caption"),
     "a region out of range": (lambda f: np.save(f / "front.npy", np.array([0, 9])), {}, "The ROI 'front'"),
-    "too few groups": (lambda f: (f / "groups.txt").write_text("animal"), {}, "groups has 1 entries"),
-}  # fmt: skip
+    "too few groups": (text("groups.txt", "animal"), {}, "groups has 1 entries"),
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

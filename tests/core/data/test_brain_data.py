@@ -15,20 +15,23 @@ SHOWN = np.array([3, 0, 1, 3, 5, 0, 3, 1])
 def small(**changes):
     """8 trials of 5 of 6 stimuli; stimulus 3 is shown three times, 2 and 4 never."""
     rng = np.random.default_rng(0)
-    given = dict(
-        name="small",
-        subject="s1",
-        betas=rng.standard_normal((len(SHOWN), VOXELS)).astype(np.float32),
-        trial_stimulus=SHOWN.copy(),
-        trial_run=np.array([0, 0, 0, 0, 1, 1, 1, 1]),
-        stimulus_ids=tuple("abcdef"),
-        split=np.array(["train", "train", "test", "test", "train", "train"]),
-        split_name="own",
-        images=ArrayImages(np.zeros((STIMULI, 2, 2, 3), np.uint8)),
-        captions=tuple((letter,) for letter in "abcdef"),
-        rois={"left": np.array([True, True, False, False, False]), "right": np.array([False, False, False, True, True])},
-        fingerprint="f",
-    )
+    given = {
+        "name": "small",
+        "subject": "s1",
+        "betas": rng.standard_normal((len(SHOWN), VOXELS)).astype(np.float32),
+        "trial_stimulus": SHOWN.copy(),
+        "trial_run": np.array([0, 0, 0, 0, 1, 1, 1, 1]),
+        "stimulus_ids": tuple("abcdef"),
+        "split": np.array(["train", "train", "test", "test", "train", "train"]),
+        "split_name": "own",
+        "images": ArrayImages(np.zeros((STIMULI, 2, 2, 3), np.uint8)),
+        "captions": tuple((letter,) for letter in "abcdef"),
+        "rois": {
+            "left": np.array([True, True, False, False, False]),
+            "right": np.array([False, False, False, True, True]),
+        },
+        "fingerprint": "f",
+    }
     return BrainData(**{**given, **changes})
 
 
@@ -138,7 +141,7 @@ def test_tables_that_contradict_each_other_are_refused(changes, words):
 def test_the_hash_of_a_split_knows_its_name_and_its_sides_but_not_their_order():
     base = small().split_sha256
     assert small(split_name="other").split_sha256 != base
-    assert small(split=small().split[::-1]).split_sha256 != base
+    assert small(split=np.roll(small().split, 1)).split_sha256 != base
     order = [2, 0, 1, 3, 5, 4]
     turned = small(stimulus_ids=tuple(np.array(list("abcdef"))[order]), split=small().split[order])
     assert turned.split_sha256 == base

@@ -80,7 +80,14 @@ def test_trial_estimates_are_single_volumes_that_average_to_the_block(folder):
 def test_labels_are_captions_and_groups_and_there_are_no_pictures(folder):
     data = load(folder)
     assert data.images is None and data.captions[0] == ("face",) and data.groups.tolist() == ["face", "house"] * 3
-    described = Nifti(NiftiConfig(**{k: str(folder / v) for k, v in (("bold", "bold.nii.gz"), ("mask", "mask.nii.gz"), ("events", "events.txt"))})).describe()
+    described = Nifti(
+        NiftiConfig(
+            **{
+                k: str(folder / v)
+                for k, v in (("bold", "bold.nii.gz"), ("mask", "mask.nii.gz"), ("events", "events.txt"))
+            }
+        )
+    ).describe()
     assert described.spaces == {"text": "label-code/text"} and not described.has_images
 
 
@@ -124,19 +131,29 @@ def test_captions_and_pictures_may_be_given_by_label(folder):
         load(folder, captions=str(folder / "words.toml"))
 
 
+def text(content):
+    return lambda folder: (folder / "events.txt").write_text(content)
+
+
 FAULTS = {
-    "mask of another size": (lambda f: save(f / "mask.nii.gz", np.ones((3, 4, 3), np.int16)), "but the mask is (3, 4, 3)"),
+    "mask of another size": (
+        lambda f: save(f / "mask.nii.gz", np.ones((3, 4, 3), np.int16)),
+        "but the mask is (3, 4, 3)",
+    ),
     "empty mask": (lambda f: save(f / "mask.nii.gz", -np.ones(SHAPE, np.int16)), "No voxel of mask"),
-    "too few rows": (lambda f: (f / "events.txt").write_text("face 0\nhouse 0"), "2 rows, but there are 60 volumes"),
-    "a short row": (lambda f: (f / "events.txt").write_text("face 0\nhouse"), "Row 2 has 1 cells"),
-    "a run that is no number": (lambda f: (f / "events.txt").write_text("face a\n" * 60), "no whole number"),
-    "only rest": (lambda f: (f / "events.txt").write_text("rest 0\n" * 60), "nothing but rest"),
-    "an event outside its run": (lambda f: (f / "events.txt").write_text("onset,duration,trial_type\n999,2,face"), "outside its run"),
-    "unequal runs": (lambda f: (f / "events.txt").write_text("onset,duration,trial_type,run\n0,2,a,0\n" + "".join(f"0,2,a,{r}\n" for r in range(1, 7))), "runs of equal length"),
-    "bold cut short": (lambda f: (f / "bold.nii.gz").write_bytes((f / "bold.nii.gz").read_bytes()[:9000]), "cut short"),
+    "too few rows": (text("face 0\nhouse 0"), "2 rows, but there are 60 volumes"),
+    "a short row": (text("face 0\nhouse"), "Row 2 has 1 cells"),
+    "a run that is no number": (text("face a\n" * 60), "no whole number"),
+    "only rest": (text("rest 0\n" * 60), "nothing but rest"),
+    "an event outside its run": (text("onset,duration,trial_type\n999,2,face"), "outside its run"),
+    "unequal runs": (
+        text("\n".join(["onset,trial_type,run", *(f"0,a,{run}" for run in range(7))])),
+        "runs of equal length",
+    ),
+    "bold cut short": (lambda f: (f / "bold.nii.gz").write_bytes((f / "bold.nii.gz").read_bytes()[:2000]), "cut short"),
     "not a NIfTI": (lambda f: (f / "bold.nii.gz").write_text("no"), "no readable NIfTI"),
     "a missing file": (lambda f: (f / "bold.nii.gz").unlink(), "no file for bold"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)

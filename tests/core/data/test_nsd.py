@@ -58,7 +58,9 @@ def test_the_splits_have_the_published_sizes_and_hold_the_shared_images(tree, pr
 
 def test_every_region_equals_its_label_in_the_atlas(tree, prepared):
     data, mask = load(prepared), tree.volumes["nsdgeneral"] > 0
-    for number, name in enumerate(("early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"), 1):
+    for number, name in enumerate(
+        ("early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"), 1
+    ):
         np.testing.assert_array_equal(data.rois[name], tree.volumes["streams"][mask] == number)
     for number, name in enumerate(("V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"), 1):
         np.testing.assert_array_equal(data.rois[name], tree.volumes["prf-visualrois"][mask] == number)

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from bdk.galleries.writing import GalleryWriter
 
 
@@ -52,7 +51,10 @@ def embeddings_folder(tmp_path):
         for shard in range(shards):
             np.save(root / f"img_emb/img_emb_{shard:02d}.npy", unit_rows(per_shard, dim, shard).astype(dtype))
             np.save(root / f"text_emb/text_emb_{shard:02d}.npy", unit_rows(per_shard, dim, 50 + shard).astype(dtype))
-            table = {"TEXT": [f"text {shard}-{row}" for row in range(per_shard)], "URL": ["http://nowhere.test/x.png"] * per_shard}
+            table = {
+                "TEXT": [f"text {shard}-{row}" for row in range(per_shard)],
+                "URL": ["http://nowhere.test/x.png"] * per_shard,
+            }
             pq.write_table(pa.table(table), root / f"metadata/metadata_{shard:02d}.parquet")
         return root
 

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-
 from bdk.galleries import auditing
 from bdk.galleries.auditing import audit_gallery, write_leave_out
 from bdk.galleries.manifest import read_manifest
@@ -59,7 +58,9 @@ def test_what_was_found_can_be_left_out(planted, tmp_path):
     found = audit_gallery(planted, "demo", OPTIONS, k=4, cache=tmp_path)
     write_leave_out(tmp_path / "out.json", found)
     assert json.loads((tmp_path / "out.json").read_text())["ids"] == [4, 11]
-    again = audit_gallery(planted, "demo", OPTIONS, k=4, retriever_options={"leave_out": str(tmp_path / "out.json")}, cache=tmp_path)
+    again = audit_gallery(
+        planted, "demo", OPTIONS, k=4, retriever_options={"leave_out": str(tmp_path / "out.json")}, cache=tmp_path
+    )
     assert again.matches == ()
 
 

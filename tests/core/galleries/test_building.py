@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 import pytest
-
 from bdk.errors import DataError
 from bdk.galleries import building
 from bdk.galleries.blocks import sample_ids
@@ -108,11 +107,16 @@ def _build_until_block(source, out, number):
 
 def test_a_build_whose_process_was_killed_resumes_to_the_same_bytes(embeddings_folder, tmp_path):
     source = embeddings_folder()
-    process = multiprocessing.get_context("fork").Process(target=_build_until_block, args=(source, tmp_path / "killed", 2))
+    process = multiprocessing.get_context("fork").Process(
+        target=_build_until_block, args=(source, tmp_path / "killed", 2)
+    )
     process.start()
     process.join(60)
     assert process.exitcode == -9
-    assert sorted(path.name for path in (tmp_path / "killed" / WORK / "image").glob("block-*")) == ["block-000000.faiss", "block-000001.faiss"]
+    assert sorted(path.name for path in (tmp_path / "killed" / WORK / "image").glob("block-*")) == [
+        "block-000000.faiss",
+        "block-000001.faiss",
+    ]
     resumed = build_gallery(source, tmp_path / "killed", OPTIONS)
     assert hashes(resumed) == hashes(build_gallery(source, tmp_path / "unkilled", OPTIONS))
 

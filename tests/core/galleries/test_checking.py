@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 import pytest
-
 from bdk.errors import DataError
 from bdk.galleries import checking
 from bdk.galleries.checking import SEAL, damaged
@@ -71,7 +70,9 @@ def test_a_flipped_byte_with_the_old_time_is_found_by_a_full_check(gallery_folde
     Gallery(root)
     with pytest.raises(DataError, match="checksum"):
         Gallery(root, "full")
-    assert damaged(root, Gallery(root, "sizes").manifest) == [(SHARD, "A gallery file is damaged: its checksum is not the manifest's.")]
+    assert damaged(root, Gallery(root, "sizes").manifest) == [
+        (SHARD, "A gallery file is damaged: its checksum is not the manifest's.")
+    ]
 
 
 def test_a_whole_gallery_is_hashed_once_and_then_trusted(gallery_folder):

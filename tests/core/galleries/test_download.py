@@ -4,7 +4,6 @@ import socket
 import time
 
 import pytest
-
 from bdk.galleries import addresses, download
 from bdk.galleries.download import Bounds, Downloader, Failure
 from bdk.galleries.pictures import Missing
@@ -88,7 +87,17 @@ def test_a_name_look_up_that_hangs_is_left_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "pictures/x.png", "ftp://host/x", "http://", "http://user:word@host/x", "http://[::1", "http://host:99999/x", "gopher://x"]
+    "url",
+    [
+        "",
+        "pictures/x.png",
+        "ftp://host/x",
+        "http://",
+        "http://user:word@host/x",
+        "http://[::1",
+        "http://host:99999/x",
+        "gopher://x",
+    ],
 )
 def test_what_is_no_url_is_a_bad_url(url):
     assert download.download(url, BOUNDS).reason in ("bad-url", "unknown-host")
@@ -152,7 +161,15 @@ def test_pictures_are_downloaded_once_and_failures_counted_by_reason(server, tmp
     source = pictures(tmp_path)
     loaded = [source.load(row) for row in rows]
     words = [found.reason if isinstance(found, Missing) else found.shape for found in loaded]
-    assert words == [(512, 512, 3), "too-many-pixels", "broken-image", "not-an-image", "http-404", (512, 512, 3), "no-url"]
+    assert words == [
+        (512, 512, 3),
+        "too-many-pixels",
+        "broken-image",
+        "not-an-image",
+        "http-404",
+        (512, 512, 3),
+        "no-url",
+    ]
     again = [pictures(tmp_path).load(row) for row in rows]
     assert [found.reason for found in again if isinstance(found, Missing)] == [w for w in words if isinstance(w, str)]
     assert server.requests == {"ok": 1, "pixels": 1, "broken": 1, "page": 1, "status/404": 1}

@@ -4,13 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from bdk.errors import DataError, PlanError
 from bdk.galleries import embedding
 from bdk.galleries.embedding import embed_folder, read_pairs, towers
 from bdk.galleries.layouts import read_layout
 from bdk.registry import load
+from PIL import Image
 
 
 @pytest.fixture
@@ -27,7 +26,14 @@ def folder(tmp_path):
 def test_captions_lie_beside_the_pictures(folder):
     pairs = read_pairs(folder)
     assert [pair.path.name for pair in pairs] == ["0.png", "2.png", "4.png", "broken.jpg", "1.png", "3.png"]
-    assert [pair.caption for pair in pairs] == ["a red car 0", "a red car 2", "a red car 4", "", "a red car 1", "a red car 3"]
+    assert [pair.caption for pair in pairs] == [
+        "a red car 0",
+        "a red car 2",
+        "a red car 4",
+        "",
+        "a red car 1",
+        "a red car 3",
+    ]
 
 
 def test_captions_may_come_from_a_table(folder):

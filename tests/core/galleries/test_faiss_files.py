@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from bdk.errors import DataError, MissingExtraError
 from bdk.galleries import faiss_files
 from bdk.galleries.building import BuildOptions, build_gallery
@@ -31,7 +30,11 @@ for line in sys.argv[2:]:
 def built(embeddings_folder, tmp_path):
     def build(on_disk):
         out = tmp_path / f"gallery-{on_disk}"
-        manifest = build_gallery(embeddings_folder(name=f"emb-{on_disk}"), out, BuildOptions("toy", "toy/pooled", kind="ivf-sq8", on_disk=on_disk))
+        manifest = build_gallery(
+            embeddings_folder(name=f"emb-{on_disk}"),
+            out,
+            BuildOptions("toy", "toy/pooled", kind="ivf-sq8", on_disk=on_disk),
+        )
         return out / manifest.indexes["image"].files[0].path
 
     return build
@@ -118,7 +121,7 @@ def test_a_hollow_faiss_is_told_from_a_missing_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match="not installed") as caught:
         require_faiss()
-    assert 'brain-decoding-kit[cpu]' in caught.value.mend
+    assert "brain-decoding-kit[cpu]" in caught.value.mend
 
 
 def test_two_installed_builds_of_faiss_are_both_listed(monkeypatch):
@@ -128,5 +131,7 @@ def test_two_installed_builds_of_faiss_are_both_listed(monkeypatch):
         def __init__(self, name):
             self.metadata = {"Name": name}
 
-    monkeypatch.setattr("importlib.metadata.distributions", lambda: [Dist("faiss_cpu"), Dist("numpy"), Dist("faiss-gpu-cu12")])
+    monkeypatch.setattr(
+        "importlib.metadata.distributions", lambda: [Dist("faiss_cpu"), Dist("numpy"), Dist("faiss-gpu-cu12")]
+    )
     assert faiss_files.faiss_installations() == ["faiss-gpu-cu12 1.15.1", "faiss_cpu 1.15.1"]

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from bdk.errors import DataError
 from bdk.galleries import metadata
 from bdk.galleries.gallery import Gallery
@@ -32,7 +31,12 @@ def test_no_rows_are_an_empty_table(gallery_folder):
 def test_metadata_is_found_by_id(gallery_folder, monkeypatch):
     monkeypatch.setattr(metadata, "ROW_GROUP", 32)
     gallery = Gallery(gallery_folder())
-    assert [row["caption"] for row in gallery.rows([250, 3, 250, 131])] == ["caption 250", "caption 3", "caption 250", "caption 131"]
+    assert [row["caption"] for row in gallery.rows([250, 3, 250, 131])] == [
+        "caption 250",
+        "caption 3",
+        "caption 250",
+        "caption 131",
+    ]
 
 
 def test_an_id_outside_the_gallery_has_an_empty_row(gallery_folder):
@@ -48,7 +52,11 @@ def test_only_a_few_row_groups_stay_in_memory(gallery_folder, monkeypatch):
 
 def test_laions_column_names_become_ours():
     assert canonical_names(["URL", "TEXT", "WIDTH"]) == {"URL": "url", "TEXT": "caption"}
-    assert canonical_names(["image_path", "caption", "url"]) == {"image_path": "path", "caption": "caption", "url": "url"}
+    assert canonical_names(["image_path", "caption", "url"]) == {
+        "image_path": "path",
+        "caption": "caption",
+        "url": "url",
+    }
 
 
 def test_copied_metadata_has_small_row_groups_and_the_same_rows(embeddings_folder, tmp_path, monkeypatch):

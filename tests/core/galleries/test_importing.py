@@ -5,7 +5,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from bdk.errors import DataError
 from bdk.galleries.blocks import merge_blocks
 from bdk.galleries.gallery import Gallery

@@ -1,7 +1,6 @@
 import math
 
 import pytest
-
 from bdk.errors import PlanError
 from bdk.galleries.index_plans import choose_index, lists_for, plan_index, pq_parts, size
 
@@ -32,7 +31,13 @@ def test_a_smaller_budget_never_chooses_a_larger_index():
 
 @pytest.mark.parametrize(
     ("n", "memory", "kind", "on_disk"),
-    [(3000, 1e9, "flat", False), (10**6, 8e9, "ivf-flat", False), (10**6, 2e9, "ivf-sq8", False), (10**6, 3e8, "opq-ivf-pq", False), (LAION2B, 64e9, "opq-ivf-pq", True)],
+    [
+        (3000, 1e9, "flat", False),
+        (10**6, 8e9, "ivf-flat", False),
+        (10**6, 2e9, "ivf-sq8", False),
+        (10**6, 3e8, "opq-ivf-pq", False),
+        (LAION2B, 64e9, "opq-ivf-pq", True),
+    ],
 )
 def test_the_choice_follows_size_and_memory_and_says_why(n, memory, kind, on_disk):
     choice = choose_index(n, 768, memory)

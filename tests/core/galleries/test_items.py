@@ -6,7 +6,6 @@ import types
 import numpy as np
 import pytest
 import torch
-
 from bdk.errors import ComponentError
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import FilePictures

@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bdk.errors import ComponentError, PlanError
 from bdk.galleries.keys import pooled_key
 from bdk.galleries.queries import QUERIES, query_for

@@ -2,7 +2,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from bdk.errors import DataError
 from bdk.galleries.layouts import read_layout
 
@@ -62,7 +61,12 @@ def test_arrays_of_other_size_or_type_are_refused(embeddings_folder, rows, harm)
     if harm == "cut":
         path.write_bytes(path.read_bytes()[:20])
     else:
-        np.save(path, rows(500, 8 if harm == "dim" else 16).astype({"dim": np.float16, "type": np.float32, "double": np.float64}[harm]))
+        np.save(
+            path,
+            rows(500, 8 if harm == "dim" else 16).astype(
+                {"dim": np.float16, "type": np.float32, "double": np.float64}[harm]
+            ),
+        )
     with pytest.raises(DataError):
         read_layout(root)
 

@@ -2,7 +2,6 @@ import json
 import shutil
 
 import pytest
-
 from bdk.errors import DataError, RetrieverUnavailableError, SpaceMismatchError
 from bdk.galleries.manifest import MANIFEST, read_manifest
 from bdk.galleries.resolving import find_gallery
@@ -23,7 +22,9 @@ def test_the_fingerprint_does_not_depend_on_the_folder(gallery_folder, tmp_path)
 
 
 def test_the_fingerprint_changes_with_the_content(gallery_folder):
-    assert read_manifest(gallery_folder("a")).fingerprint() != read_manifest(gallery_folder("b", shards=2)).fingerprint()
+    assert (
+        read_manifest(gallery_folder("a")).fingerprint() != read_manifest(gallery_folder("b", shards=2)).fingerprint()
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,8 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from bdk.galleries.pictures import FilePictures, Missing, NoPictures, ScenePictures, decode_picture
+from PIL import Image
 
 
 def encoded(pixels, kind):

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from bdk.errors import ComponentError
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, rerank_by_tokens, without, without_duplicates
@@ -51,7 +50,9 @@ def test_of_near_equal_items_the_best_stays(tmp_path, rows):
     writer = GalleryWriter(tmp_path / "g")
     writer.add({"image": rows_}, {"caption": list("abcd")})
     writer.close(name="g", key_model="toy/pooled", dim=16)
-    kept = without_duplicates(found([[1, 0, 2, -1]], [[0.9, 0.8, 0.7, -INF]]), Gallery(tmp_path / "g").embeddings(), 0.94)
+    kept = without_duplicates(
+        found([[1, 0, 2, -1]], [[0.9, 0.8, 0.7, -INF]]), Gallery(tmp_path / "g").embeddings(), 0.94
+    )
     assert kept.ids.tolist() == [[1, -1, 2, -1]]
 
 

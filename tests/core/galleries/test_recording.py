@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bdk.errors import DataError
 from bdk.galleries.recording import Recorder, read_record
 from bdk.interfaces import Neighbours
@@ -15,7 +14,9 @@ def search(seed, k=3):
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, 50, (4, k), generator=generator)
     ids[0, -1] = -1
-    return torch.nn.functional.normalize(torch.randn(4, 8, generator=generator), dim=1), Neighbours(ids, torch.rand(4, k, generator=generator))
+    return torch.nn.functional.normalize(torch.randn(4, 8, generator=generator), dim=1), Neighbours(
+        ids, torch.rand(4, k, generator=generator)
+    )
 
 
 def test_searches_of_different_width_are_joined(tmp_path):

@@ -2,7 +2,6 @@ import os
 
 import pytest
 import torch
-
 from bdk.galleries.token_cache import TokenCache
 
 BIG = 10**9

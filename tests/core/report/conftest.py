@@ -239,13 +239,19 @@ def numbers(n: int, clip: float, seed: int = 0, noise: float = 0.05) -> dict[str
     return {"pixcorr": clip - 0.5 + shift, "clip": clip + shift, "eff": 1.4 - clip - shift}
 
 
+@pytest.fixture(scope="session")
+def make_bench() -> Callable[[Path], Bench]:
+    """Makes an empty bench in a folder."""
+    return lambda folder: Bench(Store(folder / "store"))
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(make_bench: Callable[[Path], Bench], tmp_path: Path) -> Bench:
     """An empty bench."""
-    return Bench(Store(tmp_path / "store"))
+    return make_bench(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scores() -> Callable[..., dict[str, np.ndarray]]:
     """`numbers`, for tests."""
     return numbers

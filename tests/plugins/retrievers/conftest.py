@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from bdk import registry as registries
 from bdk.contexts import RetrieverContext
 from bdk.galleries.writing import GalleryWriter
 from bdk.registry import config_class, resolve
 from bdk.spaces import Space
+from PIL import Image
 
 DIM = 16
 
@@ -61,7 +60,10 @@ def gallery(tmp_path):
     for shard in range(3):
         ids = range(shard * 100, shard * 100 + 100)
         captions = [f"caption {id}" if id != 5 else "" for id in ids]
-        writer.add({"image": unit(100, shard), "text": unit(100, 10 + shard)}, {"caption": captions, "path": [f"{id}.png" for id in ids]})
+        writer.add(
+            {"image": unit(100, shard), "text": unit(100, 10 + shard)},
+            {"caption": captions, "path": [f"{id}.png" for id in ids]},
+        )
     for id in range(10):
         Image.new("RGB", (20, 20), (20 * id, 0, 0)).save(root / f"{id}.png")
     writer.close(name="toy", key_model="toy/pooled", dim=DIM, pictures="file")

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from bdk.errors import ComponentError, RetrieverUnavailableError, SpaceMismatchError
 from bdk.galleries.gallery import Gallery
 
@@ -25,7 +24,7 @@ class Service:
         service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802
+            def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 service.requests.append((self.path, body))
                 status, answer = service.answer(self.path, body)
@@ -43,14 +42,22 @@ class Service:
 
     def answer(self, path, body):
         if self.fault:
-            return {"500": (500, b'{"message": "boom"}'), "html": (200, b"<html>"), "dict": (200, b"{}"), "ids": (200, b'[{"similarity": 1}]'), "huge": (200, b"[" + b" " * 200_000)}[self.fault]
+            return {
+                "500": (500, b'{"message": "boom"}'),
+                "html": (200, b"<html>"),
+                "dict": (200, b"{}"),
+                "ids": (200, b'[{"similarity": 1}]'),
+                "huge": (200, b"[" + b" " * 200_000),
+            }[self.fault]
         if path == "/metadata":
             return 200, json.dumps([{"id": id, "metadata": self.row(id)} for id in body["ids"]]).encode()
         for required in ("modality", "num_images", "indice_name"):
             assert required in body
         cosine = self.stored @ np.asarray(body["embedding_input"])
         order = np.argsort(-cosine)[: min(body["num_result_ids"], self.keep)]
-        return 200, json.dumps([{"id": int(i), "similarity": float(cosine[i]), **self.row(int(i))} for i in order]).encode()
+        return 200, json.dumps(
+            [{"id": int(i), "similarity": float(cosine[i]), **self.row(int(i))} for i in order]
+        ).encode()
 
     @staticmethod
     def row(id):
@@ -87,8 +94,17 @@ def test_nothing_that_bends_the_ranking_is_asked_for(client, service, keys):
     retriever.search(keys(1), 3)
     ((path, body),) = service.requests
     assert path == "/knn-service"
-    flags = {name: body[name] for name in ("deduplicate", "use_safety_model", "use_violence_detector", "aesthetic_score", "use_mclip")}
-    assert flags == {"deduplicate": False, "use_safety_model": False, "use_violence_detector": False, "aesthetic_score": "", "use_mclip": False}
+    flags = {
+        name: body[name]
+        for name in ("deduplicate", "use_safety_model", "use_violence_detector", "aesthetic_score", "use_mclip")
+    }
+    assert flags == {
+        "deduplicate": False,
+        "use_safety_model": False,
+        "use_violence_detector": False,
+        "aesthetic_score": "",
+        "use_mclip": False,
+    }
     assert (body["num_images"], body["num_result_ids"], body["indice_name"], body["modality"]) == (3, 3, "toy", "image")
     assert retriever.stamps()["service_flags"]["aesthetic_score"] == "" and retriever.stamps()["dedup"] is False
 

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from bdk.registry import config_class
 
 NAMES = ["clip-retrieval", "exact", "faiss", "frozen", "laion2b", "laion400m"]

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from numpy.lib import format as npy
-
 from bdk.errors import DataError, MissingExtraError, SpecError
 from bdk.galleries.building import BuildOptions, build_gallery
 from bdk.galleries.importing import import_folder
+from numpy.lib import format as npy
 
 faiss = pytest.importorskip("faiss")
 OPQ = pytest.param("opq-ivf-pq", marks=pytest.mark.slow)
@@ -24,7 +23,9 @@ def embeddings(tmp_path):
     centres = rng.standard_normal((40, 16))
     for shard in range(2):
         rows = centres[rng.integers(0, 40, 2000)] + 0.7 * rng.standard_normal((2000, 16))
-        np.save(folder / f"img_emb_{shard}.npy", (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16))
+        np.save(
+            folder / f"img_emb_{shard}.npy", (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+        )
     return folder.parent
 
 

@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from bdk.errors import ComponentError, DataError, SpaceMismatchError
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from bdk.errors import ComponentError, DataError, SpaceMismatchError, SpecError
 from bdk.galleries.gallery import Gallery
 from bdk.interfaces import Retriever

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from bdk.contexts import RetrieverContext
 from bdk.errors import MissingExtraError, RetrieverUnavailableError
 from bdk.galleries.manifest import read_manifest
@@ -43,7 +42,10 @@ def test_a_stand_in_is_a_gallery_in_the_same_layout_and_says_what_it_is(build, d
     retriever = build(name, demo, n=40)
     manifest = read_manifest(retriever.gallery.root)
     assert (manifest.stand_in, manifest.n, manifest.key_model, manifest.dim) == (True, 40, "demo-clip/pooled", 128)
-    assert manifest.columns == ("scene", "caption", "language", "licence") and set(manifest.embeddings) == {"image", "text"}
+    assert manifest.columns == ("scene", "caption", "language", "licence") and set(manifest.embeddings) == {
+        "image",
+        "text",
+    }
     assert "stand-in" in retriever.stamps()["stand_in"] and retriever.stamps()["gallery"] == name
     languages = {row["language"] for row in retriever.gallery.rows(list(range(40)))}
     assert languages == ({"en"} if name == "laion2b" else {"en", "de", "fr", "es"})
@@ -95,7 +97,9 @@ def test_no_stand_in_holds_a_stimulus(build, demo):
 
 def test_a_larger_stand_in_begins_with_the_smaller_one(build, demo):
     small, large = (build("laion400m", demo, n=n).gallery for n in (20, 35))
-    assert [row["scene"] for row in large.rows(list(range(20)))] == [row["scene"] for row in small.rows(list(range(20)))]
+    assert [row["scene"] for row in large.rows(list(range(20)))] == [
+        row["scene"] for row in small.rows(list(range(20)))
+    ]
 
 
 def test_another_world_has_no_stand_in(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bdk.contexts import RetrieverContext
+from bdk.galleries.configs import PictureConfig, RetrieverConfig
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.pictures import FilePictures, NoPictures, PictureSource, ScenePictures
 from bdk.galleries.token_cache import TokenCache
-from bdk_retrievers.configs import PictureConfig, RetrieverConfig
 
 
 def picture_source(gallery: Gallery, config: PictureConfig, cache: Path) -> PictureSource:

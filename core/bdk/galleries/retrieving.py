@@ -13,14 +13,14 @@ from torch import Tensor
 
 from bdk.contexts import RetrieverContext
 from bdk.errors import DataError
+from bdk.galleries.configs import GalleryConfig
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import Missing
 from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, without, without_duplicates
 from bdk.galleries.recording import Recorder
+from bdk.galleries.sources import picture_source, token_cache
 from bdk.interfaces import Neighbours
-from bdk_retrievers.configs import GalleryConfig
-from bdk_retrievers.sources import picture_source, token_cache
 
 _SLACK = 8
 """Candidates beyond k, so that rounding in a backend's own arithmetic cannot push out a true neighbour."""
@@ -56,7 +56,9 @@ class GalleryRetriever:
         self.gallery = Gallery(root, config.check)
         self.gallery.manifest.require_query(context.key_model, context.key_dim, where=str(root))
         self.backend: Backend = backend(self.gallery)
-        self.items = Items(context.spaces, picture_source(self.gallery, config, context.cache), token_cache(config, context))
+        self.items = Items(
+            context.spaces, picture_source(self.gallery, config, context.cache), token_cache(config, context)
+        )
         self._recorder = Recorder(config.record) if config.record else None
         self._left_out = _read_ids(config.leave_out)
         self._short = 0
@@ -119,7 +121,9 @@ class GalleryRetriever:
 
     def _record_header(self) -> dict[str, object]:
         manifest = self.gallery.manifest
-        known = manifest.model_dump(mode="json", include={"name", "key_model", "dim", "pictures", "recipe", "stand_in", "stamp"})
+        known = manifest.model_dump(
+            mode="json", include={"name", "key_model", "dim", "pictures", "recipe", "stand_in", "stamp"}
+        )
         return {**known, "fingerprint": manifest.fingerprint(), "root": str(self.gallery.root.resolve())}
 
     def _search(self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None) -> Neighbours:
@@ -146,7 +150,11 @@ class GalleryRetriever:
         if self.gallery.has_embeddings(within) and getattr(self.config, "rerank", True):
             kept = Neighbours(kept.ids, exact_scores(keys, kept.ids, self.gallery.embeddings(within)))
         kept = ordered(*kept)
-        return without_duplicates(kept, self.gallery.embeddings(within), self.config.dedup_cosine) if self.config.dedup else kept
+        return (
+            without_duplicates(kept, self.gallery.embeddings(within), self.config.dedup_cosine)
+            if self.config.dedup
+            else kept
+        )
 
 
 def _read_ids(path: str | None) -> Int[Tensor, "N"]:
@@ -154,8 +162,12 @@ def _read_ids(path: str | None) -> Int[Tensor, "N"]:
     if path is None:
         return torch.empty(0, dtype=torch.int64)
     try:
-        return torch.tensor([int(id) for id in json.loads(Path(path).expanduser().read_text())["ids"]], dtype=torch.int64)
+        return torch.tensor(
+            [int(id) for id in json.loads(Path(path).expanduser().read_text())["ids"]], dtype=torch.int64
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"The file of ids to leave out cannot be read: {error}.", where=path, mend="`bdk index audit --leave-out FILE` writes one."
+            f"The file of ids to leave out cannot be read: {error}.",
+            where=path,
+            mend="`bdk index audit --leave-out FILE` writes one.",
         ) from error
