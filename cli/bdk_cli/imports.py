@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def import_(
     source: Annotated[str, typer.Argument(help="Whose format: mindeye or brainram.")],
     checkpoint: Annotated[Path, typer.Argument(help="The .pth file of one guide, as its release saves it.")],
-    space: Annotated[str, typer.Option("--space", help="Space id; default: the one of the file's size.")] = "",
+    space: Annotated[str, typer.Option("--space", help="Space id; default: the release's own, by its size.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="An option that differs from the release: encoder.hidden=2048.")
     ] = None,

@@ -10,7 +10,7 @@ from bdk.errors import BdkError
 
 from bdk_cli.options import take_overrides
 
-PARTS = ("run", "plan", "listing", "evaluate", "index", "weights", "demo")
+PARTS = ("run", "plan", "listing", "evaluate", "bundle", "index", "weights", "demo")
 """Modules of this package that add their commands by ``register(app)``."""
 
 app = typer.Typer(

@@ -52,12 +52,12 @@ def new(
 def check(
     package: Annotated[
         str,
-        typer.Argument(help="A distribution, entry point, module, or plugin file.", autocompletion=_complete_package),
+        typer.Argument(help="A distribution, entry point, module or file.", autocompletion=_complete_package),
     ],
     every: Annotated[bool, typer.Option("--all", help="Show the checks that passed as well.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON.")] = False,
 ) -> None:
-    """Run the conformance kit over a package: its door, and every part it offers. Exits with 1 if it does not conform."""
+    """Run the conformance kit over a package: its door and every part it offers. Exits with 1 if it does not conform."""
     from bdk import registry
     from bdk.testing import conformance
 

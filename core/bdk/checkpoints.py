@@ -34,6 +34,8 @@ SOURCES: dict[str, dict[str, str]] = {
     "brainram": {"encoder": "mamba", "prior": "diffusion"},
 }
 """Whose checkpoints can be read, and the parts that they hold."""
+SPACES = ("clip-vit-l14/image", "clip-vit-l14/text")
+"""What both releases decode into; the number of tokens says which."""
 
 
 @runtime_checkable
@@ -90,13 +92,13 @@ def read(
         path: the ``.pth`` file.
         source: ``mindeye`` or ``brainram``.
         registry: where the parts come from.
-        space: id of the space; by default the one installed space of the file's size.
+        space: id of the space; by default the release's own of that size.
         options: options of encoder and prior that differ from the published ones.
 
     Raises:
         DataError: no such file, pickled code, an unknown or missing key, another shape or other constants: the first
             such key is named.
-        SpecError: an unknown source or space, or several spaces of that size.
+        SpecError: an unknown source or space, or a size that no published space has.
     """
     if source not in SOURCES:
         raise SpecError(f"No checkpoint format {source!r}.", mend=f"Known: {', '.join(SOURCES)}.")
@@ -229,11 +231,14 @@ def _space(sizes: Mapping[str, int], id: str, registry: Registry, path: Path) ->
     if id:
         return registry.space(id)
     size = sizes["tokens"], sizes["dim"]
-    fitting = [space for space in registry.spaces.values() if (space.tokens, space.dim) == size]
-    if len(fitting) != 1:
-        names = ", ".join(space.id for space in fitting) or "none"
-        raise SpecError(f"Spaces of {size[0]} x {size[1]}: {names}.", where=str(path), mend="Name one: --space ID.")
-    return fitting[0]
+    for space in map(registry.space, SPACES):
+        if (space.tokens, space.dim) == size:
+            return space
+    raise SpecError(
+        f"The file holds {size[0]} x {size[1]} tokens, as no space of the releases does.",
+        where=str(path),
+        mend="Name its space: --space ID.",
+    )
 
 
 def _matched(parts: Mapping[str, Published], state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -92,10 +92,13 @@ def test_plan_needs_no_data_and_no_heavy_import():
         "opq-ivf-pq": "240 GB",
     }
     assert told["chosen"]["type"] == "opq-ivf-pq" and told["chosen"]["on_disk"]
-    code = "import sys; from bdk_cli.index import index; from typer.testing import CliRunner; r = CliRunner().invoke(index, ['plan', '1e6', '768']); assert r.exit_code == 0; print([m for m in ('torch', 'faiss', 'pyarrow') if m in sys.modules])"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys; from bdk_cli.index import index; from typer.testing import CliRunner;"
+        "r = CliRunner().invoke(index, ['plan', '1e6', '768']); assert r.exit_code == 0;"
+        "print([m for m in ('torch', 'faiss', 'pyarrow') if m in sys.modules])"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_gallery_can_be_named_instead_of_its_folder(source, tmp_path, monkeypatch):

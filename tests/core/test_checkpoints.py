@@ -112,7 +112,7 @@ class _Code:
 
 def test_pickled_code_is_named_and_never_run(registry, save, capsys):
     path = save(published(parts(registry, "mindeye")), optimizer=_Code())
-    with pytest.raises(DataError, match="pickled code 'builtins.print'|pickled code '__builtin__.print'"):
+    with pytest.raises(DataError, match=r"pickled code '.*print'"):
         read(path, "mindeye", registry, options=SMALL)
     assert "this ran" not in capsys.readouterr().out
 
@@ -137,7 +137,7 @@ def test_one_releases_checkpoint_is_not_taken_for_the_others(registry, save):
 
 
 def test_published_sizes_are_the_default(registry, save):
-    with pytest.raises(DataError, match="is missing|has shape"):
+    with pytest.raises(DataError, match=r"is missing|has shape"):
         read(save(published(parts(registry, "mindeye"))), "mindeye", registry)
 
 

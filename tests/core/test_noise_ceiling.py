@@ -33,7 +33,7 @@ def test_the_ceiling_of_a_simulated_brain_is_recovered_within_five_percent(repea
     truth = ratio**2 / (ratio**2 + 1 / repeats)
     found = noise_ceiling(ncsnr(betas), repeats)
     assert found.mean() == pytest.approx(truth.mean(), rel=0.05)
-    assert np.median(found) == pytest.approx(np.median(truth), rel=0.05)
+    assert np.median(np.abs(found - truth)) < 0.02
     assert np.corrcoef(found, truth)[0, 1] > 0.97
 
 

@@ -239,7 +239,7 @@ def _manifest(
         dim=layout.dim,
         n=layout.n,
         columns=layout.columns,
-        embeddings={part: files for part, files in shards.items() if part != "metadata"},
+        embeddings={modality: shards[modality] for modality in layout.modalities},
         metadata=shards.get("metadata", ()),
         indexes=indexes,
         recipe={"seed": options.seed, "memory": options.memory, **recipe},

@@ -118,7 +118,7 @@ def _check_array(path: Path, shape: tuple[int, ...], size: int) -> None:
     have, dtype, data = read_header(path)
     if have != shape or dtype not in (np.dtype("float16"), np.dtype("float32")):
         raise DataError(
-            f"An embedding shard holds {_times(have)} {dtype}, the manifest says {_times(shape)} of float16 or float32.",
+            f"An embedding shard holds {_times(have)} {dtype}, the manifest says {_times(shape)} of float16/float32.",
             where=str(path),
             mend=_MEND,
         )

@@ -32,7 +32,7 @@ class PictureConfig(RetrieverConfig):
     """Options of retrievers that may have to fetch pictures from the network."""
 
     allow_private_addresses: bool = False
-    """Whether picture URLs may lead to private, loopback or link-local addresses. Off: a gallery's URLs are strangers."""
+    """Whether picture URLs may lead to private, loopback or link-local addresses. Off: URLs are strangers'."""
     max_bytes: int = Field(20_000_000, gt=0)
     """Bound on one download, bytes."""
     max_seconds: float = Field(20.0, gt=0)
@@ -58,7 +58,7 @@ class GalleryConfig(PictureConfig):
     search_in: Literal["image", "text"] = "image"
     """Which of the gallery's embeddings are searched: of its images (as LAION's index) or of its captions."""
     dedup: bool = False
-    """Whether neighbours nearly equal to a better one are passed over. Off, so that k means k; clip-retrieval has it on."""
+    """Whether neighbours nearly equal to a better one are passed over. Off, so that k means k; on in clip-retrieval."""
     dedup_cosine: float = Field(0.94, gt=0, le=1)
     """Cosine from which two gallery items count as equal when `dedup` is on; clip-retrieval's value."""
     leave_out: str | None = None

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -219,11 +218,10 @@ class Downloader:
         distinct = _spread(list(dict.fromkeys(urls)))
         with ThreadPoolExecutor(max_workers=self.at_once, thread_name_prefix="bdk-download") as pool:
             jobs = {pool.submit(self._one, url): url for url in distinct}
-            with closing(as_completed(jobs)) as finished:
-                for done, job in enumerate(finished, start=1):
-                    if self.progress is not None:
-                        self.progress(done, len(distinct))
-                    yield jobs.pop(job), job.result()
+            for done, job in enumerate(as_completed(jobs), start=1):
+                if self.progress is not None:
+                    self.progress(done, len(distinct))
+                yield jobs.pop(job), job.result()
 
     def _one(self, url: str) -> bytes | Failure:
         with self._turn(_host(url)):

@@ -167,7 +167,8 @@ def choose_index(n: int, dim: int, memory: float, kind: Kind | None = None, on_d
     for candidate in (plan_index(k, n, dim, memory=memory) for k in KINDS[1:]):
         if candidate.bytes <= budget:
             over = f"{', '.join(passed)} would not fit; " if passed else ""
-            why = f"{over}{candidate.kind} takes {size(candidate.bytes)}, within {SHARE:.0%} of the budget of {size(memory)}"
+            within = f"within {SHARE:.0%} of the budget of {size(memory)}"
+            why = f"{over}{candidate.kind} takes {size(candidate.bytes)}, {within}"
             return Choice(candidate, bool(on_disk), why)
         passed.append(f"{candidate.kind} ({size(candidate.bytes)})")
     last = plan_index("opq-ivf-pq", n, dim, memory=memory)

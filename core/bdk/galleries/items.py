@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ class Items:
         found = self.cache.get(list(dict.fromkeys(keys.values())))
         wanted = {key: id for id, key in reversed(keys.items()) if key not in found}
         for part in _parts(list(wanted.items()), PACK):
-            fresh = self._encode({key: rows[id] for key, id in part}, {key: id for key, id in part}, space, guide)
+            fresh = self._encode({key: rows[id] for key, id in part}, dict(part), space, guide)
             self.cache.put(fresh)
             found |= {key: tensor.half().float() for key, tensor in fresh.items()}
         return {id: found[key] for id, key in keys.items() if key in found}
@@ -98,19 +99,23 @@ class Items:
 
         fresh: dict[str, Tensor] = {}
         for part in _parts(list(rows), BATCH):
-            stimuli = {key: self._stimulus(rows[key], space) for key in part}
-            lost = {ids[key]: found.reason for key, found in stimuli.items() if isinstance(found, Missing)}
-            self._missing[guide].update(lost)
-            whole = {key: found for key, found in stimuli.items() if not isinstance(found, Missing)}
+            if space.modality == "text":
+                whole: dict[str, Any] = {key: (str(rows[key]["caption"]),) for key in part}
+            else:
+                whole = self._pictures({key: rows[key] for key in part}, ids, guide)
             if whole:
-                values = list(whole.values())
-                batch = np.stack(values) if space.modality != "text" else values  # type: ignore[arg-type]
-                fresh |= dict(zip(whole, backbone(space).embed(batch), strict=True))
+                stimuli = list(whole.values())
+                tokens = backbone(space).embed(stimuli if space.modality == "text" else np.stack(stimuli))
+                fresh |= dict(zip(whole, tokens, strict=True))
                 self.encoded += len(whole)
         return fresh
 
-    def _stimulus(self, row: Row, space: Space) -> np.ndarray | tuple[str, ...] | Missing:
-        return (str(row["caption"]),) if space.modality == "text" else self.pictures.load(row)
+    def _pictures(self, rows: Mapping[str, Row], ids: Mapping[str, int], guide: str) -> dict[str, np.ndarray]:
+        """The pictures that can be had; the others are noted."""
+        found = {key: self.pictures.load(row) for key, row in rows.items()}
+        lost = {ids[key]: picture.reason for key, picture in found.items() if isinstance(picture, Missing)}
+        self._missing[guide].update(lost)
+        return {key: picture for key, picture in found.items() if not isinstance(picture, Missing)}
 
 
 def backbone_identity(space: Space) -> str:

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bdk.canonical import canonical, digest
 from bdk.components import Config
 from bdk.errors import DataError, SpaceMismatchError
 
 MANIFEST = "manifest.json"
-FORMAT = "bdk-gallery/1"
 Kind = Literal["flat", "ivf-flat", "ivf-sq8", "opq-ivf-pq", "foreign"]
 Modality = Literal["image", "text"]
 
@@ -26,7 +25,7 @@ class FileEntry(Config):
     bytes: int
     """Size, bytes."""
     sha256: str = ""
-    """Checksum of the whole file; empty for files of another maker that were never hashed (`bdk index verify` says so)."""
+    """Checksum of the whole file; empty for another maker's files never hashed (`bdk index verify` says so)."""
     rows: int = 0
     """Gallery rows it holds; 0 for files that hold none."""
 
@@ -72,7 +71,7 @@ class TokenEntry(Config):
 class Manifest(Config):
     """The manifest of a gallery."""
 
-    format: Literal["bdk-gallery/1"] = FORMAT
+    format: Literal["bdk-gallery/1"] = "bdk-gallery/1"
     """Version of the layout."""
     name: str
     """What the gallery calls itself, such as `laion2b`."""
@@ -102,17 +101,17 @@ class Manifest(Config):
     """What every output made with it must say."""
     pictures: Literal["file", "url", "scene", "none"] = "none"
     """How a row's picture is had: a local file, a URL, a demo scene, or not at all."""
-    recipe: dict[str, str | int | float | bool] = {}
+    recipe: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """How it was made: seeds, sizes, versions."""
     columns: tuple[str, ...] = ()
     """Metadata columns."""
-    embeddings: dict[Modality, tuple[FileEntry, ...]] = {}
+    embeddings: dict[Modality, tuple[FileEntry, ...]] = Field(default_factory=dict)
     """Arrays [rows, P], float16 or float32, in row order: of the images, and of the captions if stored."""
     metadata: tuple[FileEntry, ...] = ()
     """Parquet files in row order."""
-    tokens: dict[str, TokenEntry] = {}
+    tokens: dict[str, TokenEntry] = Field(default_factory=dict)
     """Stored token tensors by guide; usually none, they are made when a row is first fetched."""
-    indexes: dict[Modality, IndexEntry] = {}
+    indexes: dict[Modality, IndexEntry] = Field(default_factory=dict)
     """Search index of each embedding set; an absent one is scanned."""
 
     @model_validator(mode="after")
@@ -174,7 +173,7 @@ def read_manifest(root: Path) -> Manifest:
         raise DataError(
             f"{root} is not a gallery: it has no {MANIFEST}.",
             where=str(path),
-            mend="`bdk index build` makes one from embeddings, `bdk index import` adopts a clip-retrieval index folder.",
+            mend="`bdk index build` makes one from embeddings, `bdk index import` adopts one of clip-retrieval.",
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -74,17 +74,18 @@ class FilePictures:
         self.root, self.max_pixels = root, max_pixels
 
     def contents(self, rows: Sequence[Row]) -> list[str | Missing]:
-        return [self._bytes(row, lambda data: hashlib.sha256(data).hexdigest()) for row in rows]
+        found = [self._bytes(row) for row in rows]
+        return [data if isinstance(data, Missing) else hashlib.sha256(data).hexdigest() for data in found]
 
     def load(self, row: Row) -> np.ndarray | Missing:
-        data = self._bytes(row, lambda data: data)
+        data = self._bytes(row)
         return data if isinstance(data, Missing) else decode_picture(data, self.max_pixels)
 
-    def _bytes(self, row: Row, use: Callable) -> object:
+    def _bytes(self, row: Row) -> bytes | Missing:
         if not row.get("path"):
             return Missing("no-path")
         try:
-            return use((self.root / str(row["path"])).read_bytes())
+            return (self.root / str(row["path"])).read_bytes()
         except FileNotFoundError:
             return Missing("file-not-found")
         except OSError:

@@ -50,7 +50,7 @@ def find_gallery(name: str, root: str | None) -> Path:
         raise RetrieverUnavailableError(
             f"Where the gallery {name!r} lies is not known.",
             where="retriever.root",
-            mend=f"Build one with `bdk index build EMBEDDINGS --name {name} --out FOLDER`, then pass --retriever.root FOLDER, "
+            mend=f"Build one: `bdk index build EMBEDDINGS --name {name} --out FOLDER`, then --retriever.root FOLDER, "
             f'or write {name} = "FOLDER" into {config_file()}.',
         )
     path = Path(folder).expanduser()
@@ -58,6 +58,6 @@ def find_gallery(name: str, root: str | None) -> Path:
         raise RetrieverUnavailableError(
             f"There is no gallery in {path} (no {MANIFEST}).",
             where="retriever.root" if root else str(config_file()),
-            mend="`bdk index build` makes a gallery from embeddings; `bdk index import` adopts a clip-retrieval index folder.",
+            mend="`bdk index build` makes one from embeddings; `bdk index import` adopts a folder of clip-retrieval.",
         )
     return path

@@ -16,7 +16,7 @@ from bdk.canonical import digest
 from bdk.errors import RetrieverUnavailableError
 from bdk.galleries.items import Items, backbone_identity
 from bdk.galleries.manifest import MANIFEST, Manifest
-from bdk.galleries.pictures import Row, ScenePictures
+from bdk.galleries.pictures import Missing, Row, ScenePictures
 from bdk.galleries.token_cache import TokenCache
 from bdk.galleries.writing import GalleryWriter
 from bdk.spaces import Space
@@ -132,7 +132,8 @@ def _see(rows: list[Row], pictures: ScenePictures, space: Space) -> Float[Tensor
     """Image tokens of every row; token 0 is the pooled embedding."""
     from bdk.targets import backbone
 
-    return backbone(space).embed(np.stack([pictures.load(row) for row in rows]))
+    drawn = [picture for row in rows if not isinstance(picture := pictures.load(row), Missing)]
+    return backbone(space).embed(np.stack(drawn))
 
 
 def _read(captions: list[str], spaces: Mapping[str, Space]) -> np.ndarray:

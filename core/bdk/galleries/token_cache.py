@@ -70,8 +70,12 @@ class TokenCache:
             pack, sums = self._pack(path)
             tensor = pack.get_tensor(key)
         except (OSError, SafetensorError):
-            return self._discard(path)
-        return tensor if _checksum(tensor) == sums.get(key) else self._discard(path)
+            self._discard(path)
+            return None
+        if _checksum(tensor) == sums.get(key):
+            return tensor
+        self._discard(path)
+        return None
 
     def _pack(self, path: Path) -> tuple[safe_open, dict[str, str]]:
         if path not in self._open:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class GalleryWriter:
         self._columns = tuple(metadata)
         self._n += lengths.pop()
 
-    def close(self, **facts: object) -> Manifest:
+    def close(self, **facts: Any) -> Manifest:
         """Write the manifest; ``facts`` are its remaining fields (name, key_model, dim, ...)."""
         manifest = Manifest(
             n=self._n,
@@ -93,7 +94,7 @@ def require_unit(rows: np.ndarray, where: str) -> None:
     bad = np.flatnonzero(~(np.abs(lengths - 1) < 0.01))
     if len(bad):
         raise DataError(
-            f"{len(bad)} of {len(rows)} embeddings are not of unit length (first: row {bad[0]}, length {lengths[bad[0]]:.4g}).",
+            f"{len(bad)} of {len(rows)} embeddings are not of unit length (row {bad[0]} has {lengths[bad[0]]:.4g}).",
             where=where,
             mend="Divide each row by its length, and drop rows that are zero or NaN.",
         )

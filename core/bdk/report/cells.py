@@ -23,9 +23,10 @@ class Column:
         direction: ``up`` if larger is better.
         unit: ``percent`` is kept as a fraction and printed times 100.
         preset: recipe of the preprocessing.
-        network: feature network; empty for pixel metrics.
+        network: feature network; empty for pixel metrics; the pool for retrieval.
         stand_in_for: the published network that it stands in for.
         weights: checksum of the network's weights.
+        level: ``low``, ``high`` or ``retrieval``.
         is_split: whether the metric has more than one column.
     """
 
@@ -37,6 +38,7 @@ class Column:
     network: str = ""
     stand_in_for: str = ""
     weights: str = ""
+    level: str = ""
     is_split: bool = False
 
     @property
@@ -81,6 +83,7 @@ class Cell:
         spread: standard deviation between seeds; None with one seed.
         seeds: how many seeds were averaged.
         chance: what reconstructions that know nothing score.
+        attainable: share of what the noise ceiling allows, 0 at chance to 1 at the ceiling; None if not known.
         at_chance: whether the number cannot be told from chance.
         missing: why there is no value.
         paper: the paper's number, as printed there; never mixed with ours.
@@ -96,6 +99,7 @@ class Cell:
     spread: float | None = None
     seeds: int = 0
     chance: float | None = None
+    attainable: float | None = None
     at_chance: bool = False
     missing: str = ""
     paper: float | None = None
@@ -109,6 +113,11 @@ class Cell:
         if self.low is None or self.high is None:
             return ""
         return f"[{column.printed(self.low)}, {column.printed(self.high)}]"
+
+    @property
+    def attainable_text(self) -> str:
+        """The share of the attainable as printed; empty if it is not known."""
+        return "" if self.attainable is None else f"{100 * self.attainable:.0f} % of ceiling"
 
     def spread_text(self, column: Column) -> str:
         """The spread between seeds as printed; empty with one seed."""
@@ -137,6 +146,7 @@ def average(entries: Sequence[Mapping[str, Any]]) -> Cell:
         spread=statistics.stdev(values) if len(values) > 1 else None,
         seeds=len(values),
         chance=_mean(found, "chance"),
+        attainable=_mean(found, "of_attainable"),
         at_chance=all(_at_chance(entry) for entry in found),
         stamps=stamps,
     )

@@ -113,7 +113,7 @@ def _value(cell: Cell, column: Column, row: Row) -> str:
         return ("failed" if row.kind == "failed" else "--") + _marks(cell.notes)
     text = escape(column.printed(cell.value))
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.mark, text)
-    return text + (r"\textdegree{}" if cell.at_chance and row.kind == "run" else "")
+    return text + (r"\textdegree{}" if cell.at_chance and row.kind == "run" else "") + _marks(cell.notes)
 
 
 def _paper(cell: Cell, column: Column) -> str:

@@ -55,6 +55,7 @@ def _cell(cell: Cell, column: Column, row: Row) -> str:
     value = column.printed(cell.value)
     value = f"**{value}**" if cell.mark == "best" else f"<u>{value}</u>" if cell.mark == "second" else value
     value += "°" if cell.at_chance and row.kind == "run" else ""
+    value += _marks(cell.notes)
     words = [value, cell.spread_text(column), cell.interval(column)]
     return "<br>".join(filter(None, [" ".join(filter(None, words)), paper]))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bdk.report.cells import Column
-from bdk.report.records import Condition
+from bdk.report.records import Condition, Line
 
 if TYPE_CHECKING:
     from bdk.report.table import Row
@@ -27,22 +27,43 @@ class Notes:
         self.texts[len(self.texts) + 1] = text
         return len(self.texts)
 
-    def remarks(
-        self, rows: Sequence[Row], columns: Sequence[Column], conditions: Mapping[str, Condition], is_compared: bool
-    ) -> list[str]:
-        """How to read the table: what the numbers, marks and letters mean, as far as they occur."""
-        found = [_conditions(conditions)] if conditions else []
-        found += _numbers(rows)
-        found += _marks(rows, len(conditions), is_compared)
-        found += _recipes(columns)
-        if any(cell.paper is not None for row in rows for cell in row.cells):
-            found.append(
-                "Numbers labelled paper are carried over from the publication as printed there; they were measured on "
-                "other data, take no part in any comparison and never bear a mark."
-            )
-        if any(row.ours for row in rows):
-            found.append("Rows marked ours are not in the paper.")
-        return found
+
+def how_to_read(
+    rows: Sequence[Row], columns: Sequence[Column], conditions: Mapping[str, Condition], is_compared: bool
+) -> list[str]:
+    """What the numbers, marks and letters of a table mean, as far as they occur."""
+    found = [_conditions(conditions)] if conditions else []
+    found += _numbers(rows)
+    found += _marks(rows, len(conditions), is_compared)
+    found += _recipes(columns)
+    if any(cell.paper is not None for row in rows for cell in row.cells):
+        found.append(
+            "Numbers labelled paper are carried over from the publication as printed there; they were measured on "
+            "other data, take no part in any comparison and never bear a mark."
+        )
+    if any(row.ours for row in rows):
+        found.append("Rows marked ours are not in the paper.")
+    return found
+
+
+def measured_remarks(lines: Sequence[Line], columns: Sequence[Column]) -> list[str]:
+    """What the measurements say of themselves: embedding scored in retrieval, noise ceiling, audits without findings."""
+    records = [record for line in lines for record in line.records]
+    entries = [r.scores["metrics"].get(c.metric, {}) for c in columns if c.level == "retrieval" for r in records]
+    scored = dict.fromkeys(str(entry["network"]) for entry in entries if entry.get("network"))
+    found = [f"Retrieval is scored by: {next(iter(scored))}."] if len(scored) == 1 else []
+    found += dict.fromkeys(text for r in records if (text := _ceiling(r.scores.get("ceiling") or {})))
+    clean = [audit["summary"] for r in records for audit in r.scores.get("audits", ()) if not audit["matches"]]
+    return found + [f"Near-duplicates: {text}." for text in dict.fromkeys(clean)]
+
+
+def _ceiling(facts: Mapping[str, object]) -> str:
+    if facts.get("missing"):
+        return f"No noise ceiling: {facts['missing']}"
+    if "voxels_median" not in facts:
+        return ""
+    shares = " / ".join(f"{facts[key]:.2f}" for key in ("voxels_p10", "voxels_median", "voxels_p90"))
+    return f"Noise ceiling of the voxels, 10th / 50th / 90th percentile of explainable variance: {shares}."
 
 
 def _conditions(conditions: Mapping[str, Condition]) -> str:
@@ -85,12 +106,13 @@ def _marks(rows: Sequence[Row], conditions: int, is_compared: bool) -> list[str]
 
 
 def _recipes(columns: Sequence[Column]) -> list[str]:
-    presets = dict.fromkeys(column.preset for column in columns if column.preset)
-    found = [f"Preprocessing of the metrics: {', '.join(presets)}."] if presets else []
+    pictures = [column for column in columns if column.level != "retrieval"]
+    presets = dict.fromkeys(column.preset for column in pictures if column.preset)
     users: dict[str, list[str]] = {}
     for column in columns:
         if column.network and not column.is_split:
             name = column.network + (f", standing in for {column.stand_in_for}" if column.stand_in_for else "")
             users.setdefault(name, []).append(column.label)
     networks = [f"{name} ({', '.join(labels)})" for name, labels in users.items()]
-    return [*found, f"Networks of the metrics: {'; '.join(networks)}."] if networks else found
+    found = [f"Preprocessing of the metrics: {', '.join(presets)}."] if presets else []
+    return [*found, f"Networks and pools of the metrics: {'; '.join(networks)}."] if networks else found

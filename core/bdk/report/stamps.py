@@ -9,24 +9,29 @@ from bdk.report.records import Line, Record
 
 FACTS = ("gallery", "gallery_items", "gallery_fingerprint", "backend", "search_in", "dedup")
 """What a retriever says of itself that is no warning; shown beside the neighbours."""
-SPEAKING = ("data", "selection", "stand_in", "oracle", "gallery_stamp")
+SPEAKING = ("data", "selection", "stand_in")
 """Stamps whose text says by itself what it is about."""
+SHOWN_ELSEWHERE = ("split", "audit")
+"""The split stands with the data; audits are read from their findings."""
 
 
-def stamp_lines(stamps: Mapping[str, Any]) -> list[str]:
-    """The warnings among some stamps, one line each."""
-    return [
-        _line(key, value)
-        for key, value in stamps.items()
-        if key not in FACTS and value not in (None, "", [], {}, False)
-    ]
+def record_stamps(record: Record) -> list[str]:
+    """The warnings among everything that the measurement of a run was stamped with."""
+    lines = [_line(key, value) for key, value in record.scores.get("stamps", {}).items()]
+    lines += [audit["summary"] for audit in record.scores.get("audits", ()) if audit["matches"]]
+    return list(dict.fromkeys(filter(None, [*lines, *_stand_ins(record)])))
 
 
 def _line(key: str, value: Any) -> str:
-    text = _text(value)
-    if key in SPEAKING and isinstance(value, str):
-        return text
-    return f"{key.replace('_', ' ')}: {text}"
+    """``space image`` and ``retrieve.text stand_in`` name first whose stamp it is; facts give no line."""
+    whose, _, what = key.rpartition(" ")
+    if what in FACTS or key.split()[0] in SHOWN_ELSEWHERE or value in (None, "", [], {}, False):
+        return ""
+    if what in SPEAKING and isinstance(value, str):
+        return value
+    if whose == "space":
+        return f"{what} guide: {_text(value)}"
+    return f"{what.replace('_', ' ')}{f' ({whose})' if whose else ''}: {_text(value)}"
 
 
 def _text(value: Any) -> str:
@@ -35,18 +40,6 @@ def _text(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(_text(inner) for inner in value)
     return "yes" if value is True else str(value)
-
-
-def record_stamps(record: Record) -> list[str]:
-    """Every stamp of one run: of its data, spaces, retrievals, selection and measurement."""
-    lines = stamp_lines(record.index.get("stamps", {}))
-    lines += [f"{name} guide: {space.stamp}" for name, space in record.planned.spaces.items() if space.stamp]
-    for role, artifact in record.artifacts.items():
-        if role == "decode" or role.startswith("retrieve."):
-            lines += stamp_lines(artifact.json("about.json").get("stamps", {}))
-    lines += stamp_lines(record.scores.get("stamps", {}))
-    lines += _stand_ins(record)
-    return list(dict.fromkeys(lines))
 
 
 def _stand_ins(record: Record) -> list[str]:

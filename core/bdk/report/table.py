@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bdk.registry import Registry
 from bdk.report.cells import Cell, Column, average
 from bdk.report.comparisons import Comparison, comparable, compare, marks
-from bdk.report.notes import Notes
+from bdk.report.notes import Notes, how_to_read, measured_remarks
 from bdk.report.published import Slip, slips
 from bdk.report.records import Condition, Line
 from bdk.report.stamps import sweep_stamps
@@ -18,6 +18,7 @@ from bdk.spec import Sweep
 Kind = Literal["run", "cited", "failed", "baseline", "ceiling"]
 BASELINES = ("chance", "mean image", "nearest training image")
 """Baseline rows in the order they are printed; others follow."""
+IDENTITY = ("preset", "network", "stand_in_for", "weights_sha256")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def build_table(lines: Sequence[Line], sweep: Sweep, registry: Registry) -> Tabl
     comparisons = compare(lines, columns)
     builder = _Builder(lines, columns, sweep, marks(comparisons, columns, lines))
     rows = builder.rows()
-    remarks = builder.notes.remarks(rows, columns, builder.conditions, bool(comparable(lines)))
+    remarks = how_to_read(rows, columns, builder.conditions, bool(comparable(lines)))
+    remarks += measured_remarks(lines, columns)
     return Table(
         sweep.name,
         sweep.caption or lines[0].label,
@@ -125,19 +127,24 @@ def _columns_of(name: str, entries: Sequence[Mapping[str, Any]], registry: Regis
     info = registry.metrics.get(name)
     label, direction, unit = (info.label, info.direction, info.unit) if info else (name, "up", "")
     measured = [entry for entry in entries if entry.get("value") is not None] or list(entries[:1]) or [{}]
-    found = dict.fromkeys(_identity(entry) for entry in measured)
+    level = info.level if info else ""
+    found = dict.fromkeys(_identity(entry, level) for entry in measured)
     first = measured[0]
-    return [
-        Column(
-            name, label, str(first.get("direction", direction)), str(first.get("unit", unit)),
-            *identity, is_split=len(found) > 1,
-        )
-        for identity in found
-    ]  # fmt: skip
+    direction, unit = str(first.get("direction", direction)), str(first.get("unit", unit))
+    return [Column(name, label, direction, unit, *identity, level, len(found) > 1) for identity in found]
 
 
-def _identity(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    return tuple(str(entry.get(key, "")) for key in ("preset", "network", "stand_in_for", "weights_sha256"))  # type: ignore[return-value]
+def _identity(entry: Mapping[str, Any], level: str) -> tuple[str, str, str, str]:
+    """What two numbers must share to stand in one column.
+
+    Retrieval is a matter of recipe and pool; which embedding was scored is what the rows are compared for, and is
+    said beside the number.
+    """
+    if level == "retrieval":
+        pool = entry.get("pool")
+        return str(entry.get("preset", "")), f"1 of {pool}" if pool else "", "", ""
+    preset, network, published, weights = (str(entry.get(key, "")) for key in IDENTITY)
+    return preset, network, published, weights
 
 
 @dataclass
@@ -156,8 +163,7 @@ class _Builder:
 
     def rows(self) -> list[Row]:
         rows = [self._row(line) for line in self.lines]
-        rows += self._extra("baselines", "baseline")
-        rows += self._extra("ceiling", "ceiling")
+        rows += [*self._extra("baseline"), *self._extra("ceiling")]
         # a slip without a cell of its own in this table stands at the caption
         names = {line.name for line in self.lines}
         metrics = {column.metric for column in self.columns} | {""}
@@ -191,6 +197,8 @@ class _Builder:
         notes = []
         if cell.missing and line.records:
             notes.append(self.notes.mark(f"{column.label}: {_first_line(cell.missing)}"))
+        if len(self.embeddings(self.lines, column)) > 1 and (scored := self.embeddings([line], column)):
+            notes.append(self.notes.mark(f"Retrieval scored by: {', '.join(scored)}"))
         first = next(other for other in self.columns if other.metric == column.metric)
         paper = line.reported.get(column.metric) if column is first else None
         at = (self.sweep.name, line.name, column.metric)
@@ -203,29 +211,43 @@ class _Builder:
             paper_notes=tuple(self.notes.mark(_said(slip)) for slip in slips_here),
         )
 
+    @staticmethod
+    def embeddings(lines: Sequence[Line], column: Column) -> list[str]:
+        """What retrieval was scored by, in some rows; nothing for other metrics."""
+        if column.level != "retrieval":
+            return []
+        entries = [r.scores["metrics"].get(column.metric, {}) for line in lines for r in line.records]
+        return list(dict.fromkeys(str(entry["network"]) for entry in entries if entry.get("network")))
+
     def _letter(self, line: Line) -> str:
         held = {record.condition for record in line.records}
         return ", ".join(letter for letter, condition in self.conditions.items() if condition in held)
 
-    def _extra(self, section: str, kind: Kind) -> list[Row]:
+    def _extra(self, kind: Kind) -> list[Row]:
         """Baseline or ceiling rows; rows of the sweep that agree on one share it."""
         shared: dict[tuple[str, tuple[Cell, ...], str], list[str]] = {}
         for line in self.lines:
-            for name, cells in self._extra_cells(line, section).items():
+            for name, cells in self._extra_cells(line, kind).items():
                 shared.setdefault((name, cells, self._letter(line)), []).append(line.label)
-        counts = [name for name, _, _ in shared]
+        names = [name for name, _, _ in shared]
+        widest = {name: max(len(who) for (n, _, _), who in shared.items() if n == name) for name in names}
         found = []
-        for (name, cells, letter), holders in shared.items():
-            only = f" ({' · '.join(holders)})" if counts.count(name) > 1 else ""
+        for (name, cells, letter), who in shared.items():
+            only = "" if names.count(name) == 1 else f" ({' · '.join(who)})"
+            if only and len(who) == widest[name] > 1:
+                only, widest[name] = " (all other rows)", 0
             found.append(Row(name, f"{name}{only}", kind, cells, data=letter))
         return sorted(found, key=lambda row: BASELINES.index(row.name) if row.name in BASELINES else len(BASELINES))
 
-    def _extra_cells(self, line: Line, section: str) -> dict[str, tuple[Cell, ...]]:
-        tables = [record.scores.get(section) or {} for record in line.records]
-        if section == "ceiling":
-            tables = [{"noise ceiling": table} for table in tables if table]
-        elif not any("chance" in table for table in tables):
-            tables = [{"chance": _chance(record.scores["metrics"])} for record in line.records]
+    def _extra_cells(self, line: Line, kind: Kind) -> dict[str, tuple[Cell, ...]]:
+        measured = [record.scores["metrics"] for record in line.records]
+        if kind == "ceiling":
+            tables = [{"noise ceiling": found} for entries in measured if (found := _each(entries, "ceiling"))]
+        else:
+            tables = [
+                {"chance": _each(entries, "chance"), **record.scores.get("baselines", {})}
+                for entries, record in zip(measured, line.records, strict=True)
+            ]
         names = dict.fromkeys(name for table in tables for name in table)
         return {
             name: tuple(_shared([_entry(table.get(name, {}), column) for table in tables]) for column in self.columns)
@@ -233,8 +255,9 @@ class _Builder:
         }
 
 
-def _chance(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: {"value": entry["chance"]} for name, entry in metrics.items() if entry.get("chance") is not None}
+def _each(metrics: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, Any]:
+    """One fact of every metric that has it, as entries of a row of its own."""
+    return {name: {"value": entry[key]} for name, entry in metrics.items() if entry.get(key) is not None}
 
 
 def _shared(entries: Sequence[Mapping[str, Any]]) -> Cell:
@@ -251,7 +274,11 @@ def _entry(metrics: Mapping[str, Any], column: Column) -> Mapping[str, Any]:
     if isinstance(entry, (int, float)):
         return {"value": float(entry)}
     own = (column.preset, column.network, column.stand_in_for, column.weights)
-    return entry if not column.is_split or _identity(entry) == own else {"missing": "measured by another recipe"}
+    return (
+        entry
+        if not column.is_split or _identity(entry, column.level) == own
+        else {"missing": "measured by another recipe"}
+    )
 
 
 def _said(slip: Slip) -> str:

@@ -1,4 +1,4 @@
-"""Loaded by pytest wherever the kit is installed, so it imports nothing: a green run says how many checks it stands for."""
+"""Loaded by pytest wherever the kit is installed, so it imports nothing: it says how many checks a green run had."""
 
 from __future__ import annotations
 

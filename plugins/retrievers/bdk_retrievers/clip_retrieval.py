@@ -1,4 +1,4 @@
-"""`clip-retrieval`: the client of a running clip-retrieval service, with everything that bends the ranking switched off."""
+"""`clip-retrieval`: the client of a running clip-retrieval service, nothing asked for that bends the ranking."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class ClipRetrieval:
         """The service's k nearest items to each key; one request a key."""
         unit = check_keys(keys, self.context.key_dim, k, exclude)
         wanted = k + (exclude.shape[1] if exclude is not None else 0)
-        with httpx.Client(timeout=self.config.timeout, follow_redirects=False) as client:
-            with ThreadPoolExecutor(self.config.at_once) as pool:
-                answers = list(pool.map(lambda key: self._ask(client, key, wanted), unit))
+        client = httpx.Client(timeout=self.config.timeout, follow_redirects=False)
+        with client, ThreadPoolExecutor(self.config.at_once) as pool:
+            answers = list(pool.map(lambda key: self._ask(client, key, wanted), unit))
         found = best(without(ordered(*_table(answers, wanted)), exclude), k)
         self._short += int((found.ids < 0).sum())
         if self._recorder:
@@ -166,7 +166,7 @@ class ClipRetrieval:
         return RetrieverUnavailableError(
             f"The clip-retrieval service at {self.config.url} gave no usable answer ({why}).",
             where="retriever.url",
-            mend="Start one (`clip-retrieval back`), name its index with --retriever.index, or use a gallery of your own: "
+            mend="Start one (`clip-retrieval back`), name its index with --retriever.index, or use a gallery: "
             "`bdk index import FOLDER` adopts the folder that the service serves from.",
         )
 

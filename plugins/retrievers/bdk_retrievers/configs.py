@@ -26,9 +26,9 @@ class FaissConfig(GalleryConfig):
     oversample: int = Field(8, ge=1)
     """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings."""
     rerank: bool = True
-    """Whether candidates are ranked again with the stored embeddings. A gallery without any cannot; the stamps say so."""
+    """Whether candidates are ranked again with the stored embeddings. A gallery without any cannot, and says so."""
     io_flags: tuple[Literal["mmap", "read-only", "ondisk-same-dir"], ...] = ()
-    """How the index file is opened. `mmap` crashes the process with lists kept on disk, so it is dropped there, and recorded."""
+    """How the index file is opened. With lists kept on disk `mmap` would crash; it is dropped, and recorded."""
     device: str = "cpu"
     """`cpu`, or `cuda:N` with the faiss build for it; an index whose lists stay on disk remains on the CPU."""
 

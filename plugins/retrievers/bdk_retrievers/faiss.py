@@ -60,7 +60,8 @@ class IndexSearch:
         self.facts = describe_index(self.opened)
         if (self.facts["n"], self.facts["dim"]) != (len(gallery), gallery.manifest.dim):
             raise DataError(
-                f"The index holds {self.facts['n']} x {self.facts['dim']}, the gallery {len(gallery)} x {gallery.manifest.dim}.",
+                f"The index holds {self.facts['n']} x {self.facts['dim']}, "
+                f"the gallery {len(gallery)} x {gallery.manifest.dim}.",
                 where=str(gallery.root),
                 mend="Build the index again with `bdk index build`.",
             )

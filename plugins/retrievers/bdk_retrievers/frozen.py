@@ -35,7 +35,7 @@ class Frozen:
         header = self.record.header
         if (header.get("key_model"), self.record.keys.shape[1]) != (context.key_model, context.key_dim):
             raise SpaceMismatchError(
-                f"The record was made with keys of {header.get('key_model')!r}, but the queries are {context.key_model!r}.",
+                f"The record holds keys of {header.get('key_model')!r}, but the queries are {context.key_model!r}.",
                 where=config.folder,
                 mend="Record again with these guides.",
             )

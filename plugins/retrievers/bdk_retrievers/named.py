@@ -1,4 +1,4 @@
-"""Galleries that are known by name: resolved to a folder, to the user's configuration, or to the demo world's stand-in."""
+"""Galleries known by name: resolved to a folder, to the user's configuration, or to the demo world's stand-in."""
 
 from __future__ import annotations
 

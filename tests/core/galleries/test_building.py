@@ -153,7 +153,7 @@ def test_embeddings_are_used_in_place_unless_copied(embeddings_folder, tmp_path)
     placed = build_gallery(source, tmp_path / "placed", options(kind="flat"))
     assert all(shard.path.startswith(str(source)) for shard in placed.embeddings["image"])
     copied = build_gallery(source, tmp_path / "copied", options(kind="flat", copy=True))
-    assert [shard.path for shard in copied.embeddings["image"]][0] == "embeddings/image/00000.npy"
+    assert copied.embeddings["image"][0].path == "embeddings/image/00000.npy"
     a, b = Gallery(tmp_path / "placed"), Gallery(tmp_path / "copied")
     assert b.embeddings().take(np.arange(5)).dtype == np.float16
     assert np.array_equal(a.embeddings().take(np.arange(2000)).astype(np.float16), b.embeddings().take(np.arange(2000)))

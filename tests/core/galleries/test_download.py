@@ -9,6 +9,11 @@ from bdk.galleries.download import Bounds, Downloader, Failure
 from bdk.galleries.pictures import Missing
 from bdk.galleries.url_pictures import UrlPictures
 
+PRIVATE = [
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"),
+    *("255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"),
+    *("64:ff9b::7f00:1", "2002:7f00:1::"),
+]
 BOUNDS = Bounds(bytes=100_000, seconds=0.6, redirects=3, allow_private=True)
 
 
@@ -105,9 +110,8 @@ def test_what_is_no_url_is_a_bad_url(url):
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255",
-     "::1", "::", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"],
-)  # fmt: skip
+    PRIVATE,
+)
 def test_addresses_that_are_not_public(address):
     import ipaddress
 

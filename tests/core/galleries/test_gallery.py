@@ -87,7 +87,7 @@ def test_rows_that_are_not_of_unit_length_are_refused(rows, tmp_path):
 
 def test_an_unclosed_gallery_does_not_read_as_one(rows, tmp_path):
     GalleryWriter(tmp_path / "g").add({"image": rows(5, 4)}, {"caption": list("abcde")})
-    with pytest.raises(DataError, match="no manifest.json"):
+    with pytest.raises(DataError, match=r"no manifest\.json"):
         Gallery(tmp_path / "g")
 
 

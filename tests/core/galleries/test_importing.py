@@ -122,7 +122,7 @@ def test_metadata_of_another_length_is_refused(served, tmp_path):
 
 
 def test_a_folder_without_an_index_is_refused(tmp_path):
-    with pytest.raises(DataError, match="neither image.index nor text.index"):
+    with pytest.raises(DataError, match=r"neither image\.index nor text\.index"):
         import_folder(tmp_path, tmp_path / "g", "old", "toy/pooled")
 
 

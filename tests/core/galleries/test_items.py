@@ -2,6 +2,7 @@
 
 import sys
 import types
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from bdk.spaces import Space
 class Counting:
     """Encodes by arithmetic and remembers what it saw."""
 
-    seen: list = []
+    seen: ClassVar[list] = []
     shift = 0.0
 
     def __init__(self, space, *, device="cpu", **options):

@@ -56,7 +56,7 @@ def test_a_latent_space_has_no_key():
 def test_auto_is_the_guides_own_query():
     assert query_for("auto", "image").name == "image-cls"
     assert query_for("auto", "text").name == "text"
-    with pytest.raises(PlanError, match="retriever.query"):
+    with pytest.raises(PlanError, match="no query 'auto'"):
         query_for("auto", "low")
 
 

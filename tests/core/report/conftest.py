@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-
 from bdk.artifacts import Store
 from bdk.canonical import digest
 from bdk.components import ComponentInfo, Config, DatasetInfo, MetricInfo
@@ -21,13 +19,16 @@ from bdk.spaces import Space
 from bdk.spec import GuideSpec, Measure, Part, RunSpec, Select, Sweep
 from bdk.spec.resolve import Cited
 from bdk.training.configs import Stage1, Stage2
+from safetensors.numpy import save_file
 
 SIDE = 16
+ORACLE = "oracle selection: chosen with the stimulus itself"
 STAMP = "synthetic demo world; galleries are stand-ins, not LAION"
 METRICS = {
-    "pixcorr": ("PixCorr", "up", "corr", 0.0),
-    "clip": ("CLIP", "up", "percent", 0.5),
-    "eff": ("Eff", "down", "correlation_distance", 1.0),
+    "pixcorr": ("PixCorr", "up", "corr", 0.0, "low"),
+    "clip": ("CLIP", "up", "percent", 0.5, "high"),
+    "eff": ("Eff", "down", "correlation_distance", 1.0, "high"),
+    "image_retrieval": ("Image", "up", "percent", 1 / 12, "retrieval"),
 }
 BIBTEX = """@inproceedings{brainram,
   title={{BrainRAM}: A {Decoder}}, author={Doe, Ann and Roe, Ben and Poe, Cy}, booktitle={ACM MM}, year=2024,
@@ -47,8 +48,8 @@ class Options(Config):
 def registry() -> Registry:
     """What the bench has installed."""
     found = Registry(citations={"brainram": BIBTEX})
-    for name, (label, direction, unit, _) in METRICS.items():
-        found.metrics[name] = MetricInfo(name, label, "none:None", direction, "high", unit, "")  # type: ignore[arg-type]
+    for name, (label, direction, unit, _, level) in METRICS.items():
+        found.metrics[name] = MetricInfo(name, label, "none:None", direction, level, unit, "")  # type: ignore[arg-type]
     found.datasets["demo"] = DatasetInfo("demo", "none:None", "none:None", "", distribution="brain-decoding-kit 0.1")
     for family, name in (("encoder", "mamba"), ("fusion", "ram"), ("retriever", "laion2b"), ("decoder", "demo")):
         found.components[family, name] = ComponentInfo(
@@ -132,7 +133,7 @@ class Bench:
 
     def decoded(self, options: Mapping[str, Any], paint: Callable[[int, int], np.ndarray], oracle: bool) -> str:
         """A decode step of two candidates; candidate 1 is chosen for odd stimuli."""
-        about = {"stamps": {"selection": "oracle selection: chosen with the stimulus itself"} if oracle else {}}
+        about = {"stamps": {"selection": ORACLE} if oracle else {}}
 
         def write(out: Path) -> None:
             np.save(out / "candidates.npy", np.stack([[paint(i, c) for c in range(2)] for i in range(self.n)]))
@@ -142,17 +143,23 @@ class Bench:
         return self.put("decode", options, write)
 
     def measured(
-        self, options: Mapping[str, Any], numbers: Mapping[str, np.ndarray], entries: Mapping[str, Any]
+        self, options: Mapping[str, Any], numbers: Mapping[str, np.ndarray], entries: Mapping[str, Any], oracle: bool
     ) -> str:
         """A measure step: per-stimulus numbers, their means, and baselines."""
+        stamps = {
+            "data": STAMP, "space image": "tiny CLIP (demo world)", "split": "shared (f00d)",
+            "retrieve.image gallery_items": 7, "retrieve.image stand_in": "stand-in drawn by the demo world, not LAION",
+            "audit training stimuli": "training stimuli: none of 12 found",
+        } | ({"selection": ORACLE} if oracle else {})  # fmt: skip
         metrics = {name: _entry(name, values) for name, values in numbers.items()} | dict(entries)
         baselines = {
             "chance": {name: {"value": METRICS[name][3]} for name in numbers},
             "mean image": {name: {"value": METRICS[name][3] + 0.05} for name in numbers},
             "nearest training image": {name: {"value": METRICS[name][3] + 0.1} for name in numbers},
         }
-        ceiling = {name: {"value": 0.95} for name in numbers if name == "clip"}
-        whole = {"stamps": {}, "metrics": metrics, "baselines": baselines, "ceiling": ceiling}
+        facts = {"voxels_p10": 0.07, "voxels_median": 0.24, "voxels_p90": 0.61, "n_repeats": 3.0, "retrieval": 0.9}
+        audits = [{"where": "training stimuli", "matches": [], "summary": "training stimuli: none of 12 found"}]
+        whole = {"stamps": stamps, "metrics": metrics, "baselines": baselines, "ceiling": facts, "audits": audits}
 
         def write(out: Path) -> None:
             (out / "metrics.json").write_text(json.dumps(whole))
@@ -188,7 +195,7 @@ class Bench:
             keys["refine.image"] = self.trained("refine", options, "image", losses)
             if pictures:
                 keys["decode"] = self.decoded(options, paint or (lambda i, c: _flat(i + 7 * c)), oracle)
-            keys["measure"] = self.measured(options, values, entries or {}) if finished else "0" * 64
+            keys["measure"] = self.measured(options, values, entries or {}, oracle) if finished else "0" * 64
             space = Space("demo-clip/image", 65, 128, "image", stamp="tiny CLIP (demo world)")
             self.runs.append(PlannedRun(spec, keys, {"image": space}))
 
@@ -223,12 +230,21 @@ def _flat(i: int) -> np.ndarray:
 
 
 def _entry(name: str, values: np.ndarray) -> dict[str, Any]:
-    _, direction, unit, chance = METRICS[name]
+    _, direction, unit, chance, level = METRICS[name]
     value = float(np.mean(values))
-    return {
+    entry = {
         "value": value, "low": value - 0.02, "high": value + 0.02, "chance": chance, "direction": direction,
         "unit": unit, "preset": "mindeye", "network": "" if name == "pixcorr" else f"{name}-net", "n": len(values),
     }  # fmt: skip
+    if level == "retrieval":
+        entry |= {
+            "preset": "definition",
+            "network": "image guide, refined",
+            "pool": 12,
+            "ceiling": 0.9,
+            "of_attainable": 0.5,
+        }
+    return entry
 
 
 def numbers(n: int, clip: float, seed: int = 0, noise: float = 0.05) -> dict[str, np.ndarray]:

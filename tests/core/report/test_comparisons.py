@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from bdk.report.comparisons import sign_flips
 from bdk.statistics import paired_test
 

@@ -8,7 +8,6 @@ import re
 
 import pandas as pd
 import pytest
-
 from bdk.report.latex import escape, latex
 from bdk.report.markdown import markdown
 from bdk.report.records import read_lines

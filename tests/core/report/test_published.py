@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from bdk.errors import UnknownNameError
 from bdk.report.published import published_rows, slips
 

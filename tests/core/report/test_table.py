@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from bdk.errors import UnknownNameError
 from bdk.report.records import read_lines
 from bdk.report.table import Row, Table, build_table

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from bdk.artifacts import Store
 from bdk.errors import ArtifactError
 from bdk.report import write_run, write_sweep
 from bdk.report.files import file_names, write_whole
+from PIL import Image
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

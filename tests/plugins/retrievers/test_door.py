@@ -24,7 +24,10 @@ def test_every_option_is_explained(registry, name):
 
 def test_the_offer_and_the_options_import_nothing_heavy():
     heavy = ("torch", "faiss", "open_clip", "timm", "diffusers", "httpx", "pyarrow")
-    code = f"import sys, bdk_retrievers, bdk_retrievers.configs as c; c.Laion2bConfig().sources(); print([m for m in {heavy!r} if m in sys.modules])"
+    code = (
+        "import sys, bdk_retrievers, bdk_retrievers.configs as c; c.Laion2bConfig().sources();"
+        f"print([m for m in {heavy!r} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -19,6 +19,7 @@ def test_the_example_packages_own_tests_pass(tmp_path):
     (info / "entry_points.txt").write_text("[bdk]\nvector-db = bdk_vector_db\n")
     path = os.pathsep.join([str(tmp_path), str(PACKAGE / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(PACKAGE / "tests")]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, cwd=PACKAGE, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=env, cwd=PACKAGE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert "6 passed" in done.stdout

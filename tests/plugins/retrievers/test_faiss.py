@@ -1,6 +1,7 @@
 """The faiss backend beside the exact one, for every index that a gallery can have."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,6 +147,6 @@ def test_the_gpu_agrees_with_the_exact_scan(build, built, keys):
 def test_half_precision_shards_are_what_the_flat_index_holds(built):
     path = built("flat") / "manifest.json"
     (first, *_) = json.loads(path.read_text())["embeddings"]["image"]
-    with open(first["path"], "rb") as stream:
+    with Path(first["path"]).open("rb") as stream:
         npy.read_magic(stream)
         assert npy.read_array_header_1_0(stream)[2] == np.float16
