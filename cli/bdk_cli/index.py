@@ -63,6 +63,7 @@ def build(
     ] = False,
     device: Annotated[str, typer.Option("--device", help="Where --embed computes.")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training sample.")] = 0,
+    lists: Annotated[int, typer.Option("--lists", help="Inverted lists; 0 chooses by size.")] = 0,
     licence: Licence = "",
     language: Language = None,
     cluster: Annotated[
@@ -91,6 +92,7 @@ def build(
         copy,
         _modalities(only),
         seed,
+        lists,
         facts,
     )
     if cluster:
@@ -306,7 +308,7 @@ def _model_facts(source: Path, key_model: str) -> tuple[str, dict[str, Any]]:
 
 
 def _on_cluster(cluster: str, work: Callable[[Any], Any]) -> Any:
-    from bdk.executors import cluster_client
+    from bdk.executors import _client as cluster_client
     from bdk.galleries.cluster import dask_map
 
     with cluster_client(cluster) as client:

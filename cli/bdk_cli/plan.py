@@ -63,7 +63,7 @@ def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str])
         table.add_row(
             row["step"],
             row["state"],
-            f"{row['parameters']:,}" if row.get("parameters") else "",
+            f"{'at most ' if row.get('at_most') else ''}{row['parameters']:,}" if row.get("parameters") else "",
             human(row.get("memory_bytes")),
             human(row.get("disk_bytes")),
             f"{row['seconds']:.0f} s" if row.get("seconds") else "",

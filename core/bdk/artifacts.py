@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,10 @@ class Store:
                     f"The store cannot be written: {error}", where=str(self.root), mend="Choose --store elsewhere."
                 ) from error
             raise
+
+    def trust(self, keys: Iterable[str]) -> None:
+        """Take artifacts as sound that another process of this run has just made or checked."""
+        self._checked.update(keys)
 
     def scratch(self, name: str) -> Path:
         """A folder of the store for caches that are not artifacts (token caches, galleries)."""

@@ -18,7 +18,7 @@ from bdk.errors import ComponentError
 from bdk.galleries.keys import pooled_key
 from bdk.making import Making
 from bdk.plan import space_from
-from bdk.retrieve import retriever_of
+from bdk.retrieve import retriever_of, search_again
 from bdk.spaces import Space
 from bdk.spec import Select
 from bdk.targets import backbone
@@ -47,7 +47,7 @@ def _final(making: Making, role: str) -> np.ndarray:
 
 def _paint(making: Making, guides: Mapping[str, np.ndarray], select: Select) -> np.ndarray:
     spaces = {name: space_from(plain) for name, plain in making.options["spaces"].items()}
-    ids, picture = _neighbours(making)
+    ids, picture = _neighbours(making, guides)
     decoder = making.component("decoder", making.options["decoder"], DecoderContext(spaces, picture))
     if hasattr(decoder, "to"):
         decoder.to(device())
@@ -77,8 +77,7 @@ def _candidates(
     def given(candidate: int | None) -> dict[str, Tensor]:
         found = {name: _tokens(array[rows], candidate) for name, array in guides.items()}
         if ids is not None:
-            best = ids[rows, :, 0] if candidate is None else ids[rows][:, [candidate % ids.shape[1]], 0]
-            found["neighbour_ids"] = torch.from_numpy(np.array(best))
+            found["neighbour_ids"] = torch.from_numpy(np.array(_neighbour(ids[rows], candidate)))
         return found
 
     with torch.no_grad():
@@ -93,12 +92,25 @@ def _tokens(samples: np.ndarray, candidate: int | None) -> Tensor:
     return torch.from_numpy(np.array(part, dtype=np.float32)).to(device())
 
 
-def _neighbours(making: Making) -> tuple[np.ndarray | None, Any]:
+def _neighbour(ids: np.ndarray, candidate: int | None) -> np.ndarray:
+    """Candidate c is sample c's best neighbour; once every sample has had its turn, its second best, and so on."""
+    if candidate is None:
+        return ids[:, :, 0]
+    rank, sample = divmod(candidate, ids.shape[1])
+    return ids[:, [sample], min(rank, ids.shape[2] - 1)]
+
+
+def _neighbours(making: Making, guides: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, Any]:
     """Ids of the retrieved items and a look-up of their pictures, for decoders that show them."""
     role = next((role for role in making.inputs if role.startswith("retrieve.")), None)
     if role is None:
         return None, None
-    return making.inputs[role].array("test_ids.npy"), retriever_of(making, role).picture
+    found = making.inputs[role].array("test_ids.npy")
+    again = getattr(making.config("decoder", making.options["decoder"]), "searches_refined", None)
+    guide = making.inputs[role].recipe["options"]["query_guide"]
+    if again and again() and making.options["guides"][guide].startswith("refine."):
+        found = search_again(making, role, guides[guide])
+    return found, retriever_of(making, role).picture
 
 
 def _check(painted: Tensor, name: str) -> None:

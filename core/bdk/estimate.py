@@ -21,7 +21,9 @@ from bdk.devices import device
 from bdk.errors import ComponentError
 from bdk.making import Making
 from bdk.objectives import stage1_loss
+from bdk.objectives.share import Share
 from bdk.plan import space_from
+from bdk.processes import crew
 from bdk.training.configs import Stage1
 from bdk.training.loop import Loss, Row, train
 
@@ -37,10 +39,14 @@ class Fitted:
     prior: Any
     rows: list[Row]
 
+    @property
+    def batch(self) -> int | None:
+        """Stimuli at once: all, if the encoder's word on one depends on the others (`Ridge.is_transductive`)."""
+        return None if getattr(self.encoder, "is_transductive", False) else BATCH
+
     def samples(self, betas: Tensor, n: int, seed: int) -> Iterator[Tensor]:
         """Estimates in batches: B S T D, S = 1 without a prior. Equal batches and seeds give equal samples."""
-        for start in range(0, len(betas), BATCH):
-            batch = betas[start : start + BATCH].to(device())
+        for start, batch in _batches(betas, self.batch):
             with torch.no_grad():
                 tokens = self.encoder(batch).tokens
                 if self.prior is None:
@@ -51,20 +57,29 @@ class Fitted:
 
     def contrast(self, betas: Tensor) -> Iterator[Tensor]:
         """The encoder's contrast output in batches: B T D."""
-        for start in range(0, len(betas), BATCH):
+        for _, batch in _batches(betas, self.batch):
             with torch.no_grad():
-                yield self.encoder(betas[start : start + BATCH].to(device())).contrast.float().cpu()
+                yield self.encoder(batch).contrast.float().cpu()
+
+
+def _batches(betas: Tensor, size: int | None) -> Iterator[tuple[int, Tensor]]:
+    """Where each batch starts, and the batch on its device."""
+    size = size or len(betas)
+    for start in range(0, len(betas), size):
+        yield start, betas[start : start + size].to(device())
 
 
 def make(making: Making) -> None:
     """Fit stage I and write its estimates.
 
     Files: ``model.safetensors``, ``losses.json``, ``train_rows.npy`` (positions among the training stimuli that
-    stage II may learn from), ``train_samples.npy`` (their S T D estimates), ``test_samples.npy``,
-    ``test_contrast.npy``, and ``test_repeats.npy`` (contrast output for each showing, stimuli x R x T x D) where test
+    stage II may learn from), ``train_samples.npy`` (their S T D estimates; neither with ``estimates = "none"``),
+    ``test_samples.npy``, ``test_contrast.npy``, and ``test_repeats.npy`` (contrast output for each showing, stimuli x R x T x D) where test
     stimuli were shown more than once.
     """
     stage = Stage1.model_validate(making.options["stage1"])
+    if not _trains(making):
+        crew().dismiss()
     work = _Work(making, stage)
     n = len(work.train_betas)
     seed = making.options["seed"]
@@ -73,16 +88,19 @@ def make(making: Making) -> None:
         folds = np.array_split(_shuffled(n, seed), stage.folds)
         parts = [(work.fit(np.setdiff1d(fit_rows, fold), f"fold-{i}"), np.sort(fold)) for i, fold in enumerate(folds)]
         fusion_rows = fit_rows
-        _write_folds(making, work, parts)
+        if crew().leads:
+            _write_folds(making, work, parts)
     else:
         fusion_rows = fit_rows
         if stage.estimates == "holdout":
             fusion_rows = np.sort(_shuffled(n, seed)[: max(1, round(stage.holdout * n))])
             fit_rows = np.setdiff1d(fit_rows, fusion_rows)
     final = work.fit(fit_rows, "fit")
-    if stage.estimates != "cross-fit":
+    crew().dismiss()
+    if stage.estimates in ("in-sample", "holdout"):
         _write(making, "train_samples", work.samples(final, work.train_betas[fusion_rows], "train"), len(fusion_rows))
-    np.save(making.out / "train_rows.npy", fusion_rows)
+    if stage.estimates != "none":
+        np.save(making.out / "train_rows.npy", fusion_rows)
     _write(making, "test_samples", work.samples(final, work.test_betas, "test"), len(work.test_betas))
     _write(making, "test_contrast", final.contrast(work.test_betas), len(work.test_betas))
     if work.repeats is not None:
@@ -90,6 +108,11 @@ def make(making: Making) -> None:
     modules = {"encoder": final.encoder, "prior": final.prior}
     save_file(_state(modules), making.out / "model.safetensors")
     (making.out / "losses.json").write_text(json.dumps(final.rows))
+
+
+def _trains(making: Making) -> bool:
+    """Whether anything is fitted by gradients, so that other processes can help."""
+    return making.options["encoder"]["fit_mode"] == "gradient" or making.options["prior"] != "none"
 
 
 class _Work:
@@ -165,14 +188,18 @@ class _Work:
     ) -> list[Row]:
         def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
             x, y = betas[batch].to(device()), self._targets(rows[batch.numpy()]).to(device())
-            return stage1_loss(self.stage, modules["encoder"], modules.get("prior"), x, y, progress, generator)
+            encoder, prior = modules["encoder"], modules.get("prior")
+            return stage1_loss(self.stage, encoder, prior, x, y, progress, generator, Share.of(len(batch)))
 
         return self._loop(modules, loss, len(rows), name)
 
     def _train_prior(self, prior: nn.Module, conditions: Tensor, rows: np.ndarray, name: str) -> list[Row]:
         def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
-            y = self._targets(rows[batch.numpy()]).to(device())
-            return {"loss": prior.loss(y, conditions[batch].to(device()), generator).loss}
+            share = Share.of(len(batch))
+            own = share.mine(batch)
+            y = self._targets(rows[own.numpy()]).to(device())
+            with share.drawing():
+                return {"loss": share.mean(prior.loss(y, conditions[own].to(device()), generator).loss)}
 
         return self._loop({"prior": prior}, loss, len(rows), name)
 
@@ -210,8 +237,9 @@ class Scale:
 
 def _by_showing(fitted: Fitted, repeats: Tensor) -> Iterator[Tensor]:
     """Contrast output for every showing of some stimuli: B R T D."""
-    for start in range(0, len(repeats), BATCH):
-        part = repeats[start : start + BATCH]
+    size = fitted.batch or len(repeats)
+    for start in range(0, len(repeats), size):
+        part = repeats[start : start + size]
         yield torch.cat(list(fitted.contrast(part.flatten(0, 1)))).unflatten(0, part.shape[:2])
 
 

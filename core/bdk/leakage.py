@@ -168,28 +168,38 @@ def near_duplicates(
     Raises:
         DataError: nothing to compare, or lengths that contradict each other.
     """
-    has_hashes = test_hashes is not None and other_hashes is not None
-    has_embeddings = test_embeddings is not None and other_embeddings is not None
-    if not (has_hashes or has_embeddings):
-        raise DataError("A search for near-duplicates needs hashes or embeddings of both sides.", where=where)
-    total = len(other_hashes if other_hashes is not None else other_embeddings)  # type: ignore[arg-type]
-    tests = len(test_hashes if test_hashes is not None else test_embeddings)  # type: ignore[arg-type]
-    for name, array in (("other_embeddings", other_embeddings), ("other_ids", other_ids)):
-        if array is not None and len(array) != total:
-            raise DataError(f"{name} has {len(array)} rows, {total} are expected.", where=where)
-    unit = None if test_embeddings is None else _unit(test_embeddings)
+    tests, total = _sizes(where, (test_hashes, other_hashes), (test_embeddings, other_embeddings), other_ids)
     matches: list[Match] = []
     for start in range(0, total, block):
         rows = slice(start, min(start + block, total))
-        bits, flipped = _hash_part(test_hashes, other_hashes, rows, mirrored) if has_hashes else (None, None)
-        cosine = unit @ _unit(other_embeddings[rows]).T if unit is not None and has_embeddings else None
+        bits, flipped = _hash_part(test_hashes, other_hashes, rows, mirrored)
+        cosine = _cosine_part(test_embeddings, other_embeddings, rows)
         ids = range(rows.start, rows.stop) if other_ids is None else other_ids[rows]
         matches += _matches(bits, flipped, cosine, ids, max_bits, min_cosine)
     matches.sort(key=lambda match: (match.bits or 0, -(match.cosine or 0.0), match.test, match.other))
     return Audit(where, tests, total, tuple(matches), max_bits, min_cosine)
 
 
-def _hash_part(test: Any, other: Any, rows: slice, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+def _sizes(where: str, hashes: Any, embeddings: Any, other_ids: Any) -> tuple[int, int]:
+    """How many tests, and how many pictures to search; refuses sides that are missing or do not fit."""
+    looks = [pair for pair in (hashes, embeddings) if all(side is not None for side in pair)]
+    if not looks:
+        raise DataError("A search for near-duplicates needs hashes or embeddings of both sides.", where=where)
+    tests, total = len(looks[0][0]), len(looks[0][1])
+    for name, array in (("other_embeddings", looks[-1][1]), ("other_ids", other_ids)):
+        if array is not None and len(array) != total:
+            raise DataError(f"{name} has {len(array)} rows, {total} are expected.", where=where)
+    return tests, total
+
+
+def _cosine_part(test: Any, other: Any, rows: slice) -> np.ndarray | None:
+    return None if test is None or other is None else _unit(test) @ _unit(other[rows]).T
+
+
+def _hash_part(test: Any, other: Any, rows: slice, mirrored: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Differing bits, the fewer of plain and mirrored, and where the mirrored ones were fewer."""
+    if test is None or other is None:
+        return None, None
     bits = hamming(test, other[rows])
     if not mirrored:
         return bits, np.zeros(bits.shape, dtype=bool)

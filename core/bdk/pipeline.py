@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bdk.artifacts import Artifact, Store
 from bdk.errors import BdkError, StepFailedError
 from bdk.making import Making, Tell
 from bdk.plan import Plan, PlannedRun, Step
+from bdk.processes import crew
 from bdk.registry import Registry
 
 MAKERS = {
@@ -22,6 +25,9 @@ MAKERS = {
     "decode": "bdk.decode",
     "measure": "bdk.measure",
 }
+
+TRAINING = ("estimate", "refine")
+"""Kinds of steps that several processes make together; all others are the leader's."""
 
 
 @dataclass
@@ -55,7 +61,7 @@ class Outcome:
 
 
 def make_step(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple[Artifact, bool]:
-    """Have one step's artifact, or make it from its inputs.
+    """Have one step's artifact, or make it from its inputs; several processes do it together.
 
     Returns:
         The artifact and whether it was made now.
@@ -63,14 +69,50 @@ def make_step(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple
     Raises:
         BdkError: the step failed; its label is named.
     """
+    if not crew().leads:
+        return _help(step, store, registry)
     found = store.get(step.key)
+    crew().say({"had": found is not None})
     if found is not None:
         return found, False
+    try:
+        result = _make(step, store, registry, tell)
+    except BdkError as error:
+        crew().say({"failed": [error.what, error.where, error.mend]})
+        raise
+    crew().say({"failed": None})
+    return result
+
+
+def _help(step: Step, store: Store, registry: Registry) -> tuple[Artifact, bool]:
+    """What a process does about a step that does not lead: help to train it if it is asked to, and wait."""
+    made = not crew().say()["had"]
+    word = crew().say() if made else {"failed": None}
+    if work := word.get("help"):
+        store.trust(step.inputs.values())
+        with tempfile.TemporaryDirectory() as out:
+            inputs = {role: store.need(key, role) for role, key in step.inputs.items()}
+            making = Making(step, inputs, Path(out), Path(work), store, registry, lambda event: None)
+            crew().help(step.label, lambda: importlib.import_module(MAKERS[step.kind]).make(making))
+        word = crew().say()
+    if word["failed"]:
+        what, where, mend = word["failed"]
+        raise StepFailedError(what, where=where, mend=mend)
+    store.trust([step.key])
+    return store.need(step.key, step.label), made
+
+
+def _make(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple[Artifact, bool]:
     inputs = {role: store.need(key, role) for role, key in step.inputs.items()}
 
-    def builder(out: Any, work: Any) -> None:
+    def builder(out: Path, work: Path) -> None:
         making = Making(step, inputs, out, work, store, registry, tell)
-        importlib.import_module(MAKERS[step.kind]).make(making)
+        maker = importlib.import_module(MAKERS[step.kind])
+        if step.kind in TRAINING:
+            with crew().helped(work):
+                maker.make(making)
+        else:
+            maker.make(making)
 
     try:
         return store.make(step.key, step.recipe(), builder)

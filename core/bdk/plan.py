@@ -259,6 +259,7 @@ class _Planner:
 
     def _refine(self, guide: GuideSpec) -> None:
         assert guide.fusion
+        self._check_learnable(guide)
         options = {
             "guide": guide.name,
             "space": space_options(self.spaces[guide.name]),
@@ -270,6 +271,26 @@ class _Planner:
         if guide.retriever:
             roles.append(f"retrieve.{guide.name}")
         self.add("refine", options, roles, guide.name)
+
+    def _check_learnable(self, guide: GuideSpec) -> None:
+        """A fusion module that is fitted needs estimates of training stimuli, and their neighbours."""
+        assert guide.fusion
+        if self.registry.component("fusion", guide.fusion.use).fit_mode == "none":
+            return
+        if guide.stage1.estimates == "none":
+            raise PlanError(
+                f"fusion {guide.fusion.use!r} of guide {guide.name!r} has nothing to learn from: stage I makes no "
+                "estimates of training stimuli.",
+                where=f"{self._place()}: guide.{guide.name}.stage1.estimates",
+                mend="Set stage1.estimates to in-sample, holdout or cross-fit; or --fusion none.",
+            )
+        if guide.retriever and self.query_of(guide)[0] == "encoder":
+            raise PlanError(
+                f"fusion {guide.fusion.use!r} of guide {guide.name!r} learns from neighbours of training estimates, and "
+                "the query 'encoder' searches for test stimuli alone.",
+                where=f"{self._place()}: guide.{guide.name}.retriever.query",
+                mend="Choose the query image-cls, image-tokens or text.",
+            )
 
     def final(self, guide: GuideSpec) -> str:
         """Role of a guide's last word: its refined tokens, or its estimate."""

@@ -20,7 +20,9 @@ from bdk.contexts import FusionContext
 from bdk.devices import device
 from bdk.making import Making
 from bdk.objectives import stage2_loss
+from bdk.objectives.share import Share
 from bdk.plan import space_from
+from bdk.processes import crew
 from bdk.training.configs import Stage2
 from bdk.training.loop import train
 
@@ -71,6 +73,7 @@ def make(making: Making) -> None:
     losses: list[dict[str, float]] = []
     if options["fusion"]["fit_mode"] == "gradient":
         losses = _fit(making, fusion, neighbourhood)
+    crew().dismiss()
     fusion.to(device()).eval()
     _write_refined(making, fusion, neighbourhood)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in fusion.state_dict().items()}
@@ -94,12 +97,14 @@ def _fit(making: Making, fusion: Any, neighbourhood: Neighbourhood) -> list[dict
     ids = neighbourhood.of("train")
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
-        rows, sample = batch.numpy(), torch.randint(s, (len(batch),), generator=generator).numpy()
+        share = Share.of(len(batch))
+        drawn = torch.randint(s, (len(batch),), generator=generator)
+        rows, sample = share.mine(batch).numpy(), share.mine(drawn).numpy()
         tokens, present = neighbourhood.look_up(None if ids is None else ids[rows * s + sample], len(rows))
         p = torch.from_numpy(np.array(samples[rows, sample], dtype=np.float32))
-        c = torch.from_numpy(np.array(targets[stimulus[rows]], dtype=np.float32))
+        c = torch.from_numpy(np.array(targets[stimulus[batch.numpy()]], dtype=np.float32))
         on = [tensor.to(device()) for tensor in (p, tokens, present, c)]
-        return stage2_loss(stage, fusion, *on, generator)
+        return stage2_loss(stage, fusion, *on, generator, share)
 
     seed = derive_seed(making.options["seed"], guide, making.options["fusion"]["use"], "fit")
     return train({"fusion": fusion}, loss, len(stimulus), stage, seed=seed, work=making.work, on_row=making.row)

@@ -301,7 +301,7 @@ def _take(registry: Registry, found: Plugin, importer: Any) -> None:
 
 def _notices(found: Plugin, said: str, took: float, heavy: list[str]) -> Iterator[Notice]:
     distribution, name = found.distribution, found.entry_point
-    if heavy:
+    if heavy and found.module:
         yield Notice(
             distribution, name, "heavy", f"imports {', '.join(heavy)} at its door, so every command waits for it"
         )

@@ -23,7 +23,8 @@ THUMB = 64
 def make(making: Making) -> None:
     """Search with every sample of train and test, and fetch what was found.
 
-    Files: ``train_ids.npy``, ``train_scores.npy``, ``test_ids.npy``, ``test_scores.npy`` (stimuli x S x K),
+    Files: ``train_ids.npy``, ``train_scores.npy``, ``test_ids.npy``, ``test_scores.npy`` (stimuli x S x K; those of
+    train only where stage I made estimates of training stimuli, and the query is made of estimates),
     ``token_ids.npy`` (unique ids, sorted) and ``tokens.npy`` (their T D tokens; NaN if one could not be had),
     ``about.json`` (stamps, captions of what the test stimuli found), ``thumbs.npy`` with ``thumb_ids.npy``.
     """
@@ -34,11 +35,13 @@ def make(making: Making) -> None:
     found: dict[str, np.ndarray] = {}
     for split in ("train", "test"):
         samples = _query_tokens(making, split)
+        if samples is None:
+            continue
         ids, scores = _search(making, retriever, samples, space, k, split)
         np.save(making.out / f"{split}_ids.npy", ids)
         np.save(making.out / f"{split}_scores.npy", scores)
         found[split] = ids
-    unique = np.unique(np.concatenate([found["train"].ravel(), found["test"].ravel()]))
+    unique = np.unique(np.concatenate([ids.ravel() for ids in found.values()]))
     unique = unique[unique >= 0]
     np.save(making.out / "token_ids.npy", unique)
     _save_tokens(making, retriever, unique)
@@ -65,12 +68,31 @@ def retriever_of(making: Making, role: str) -> Any:
     return build_retriever(replace(making, step=step, inputs={}))
 
 
-def _query_tokens(making: Making, split: str) -> np.ndarray:
-    """Tokens that the keys are pooled from: prior samples, or the encoder's own for the query ``encoder``."""
+def search_again(making: Making, role: str, samples: np.ndarray) -> np.ndarray:
+    """Ids found by other tokens of the same guide in the gallery of a finished retrieve step: stimuli x S x K.
+
+    Args:
+        making: of a step that has that step among its inputs.
+        role: that step's role.
+        samples: tokens of the guide that it was searched by, stimuli x S x T x D.
+    """
+    recipe = making.inputs[role].recipe
+    options = recipe["options"]
+    again = replace(making, step=Step("retrieve", options, recipe["inputs"]), inputs={})
+    space = space_from(options["spaces"][options["query_guide"]])
+    k = int(options["retriever"].get("k", 4))
+    return _search(again, build_retriever(again), samples, space, k, "test")[0]
+
+
+def _query_tokens(making: Making, split: str) -> np.ndarray | None:
+    """Tokens that the keys are pooled from: prior samples, or the encoder's own for the query ``encoder``; None where
+    stage I made none of that split."""
     estimate = making.inputs[f"estimate.{making.options['query_guide']}"]
-    if making.options["query"] == "encoder":
-        return estimate.array(f"{split}_contrast.npy")[:, None]
-    return estimate.array(f"{split}_samples.npy")
+    name = f"{split}_contrast.npy" if making.options["query"] == "encoder" else f"{split}_samples.npy"
+    if not estimate.has(name):
+        return None
+    tokens = estimate.array(name)
+    return tokens[:, None] if making.options["query"] == "encoder" else tokens
 
 
 def _search(

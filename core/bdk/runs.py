@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bdk import registry as registries
 from bdk.artifacts import Store
 from bdk.errors import BdkError, SpecError
+from bdk.lacking import lacks_of
 from bdk.making import Tell
 from bdk.plan import Plan, PlannedRun, make_plan
+from bdk.processes import crew
 from bdk.registry import Registry
 from bdk.spec import Sweep, load
+from bdk.spec.resolve import Cited
 
 DEFAULT_SPEC = "brainram"
 
@@ -94,14 +97,55 @@ def execute(
     """
     plan, registry = planned(specs, overrides=overrides, quick=quick, plugins=plugins)
     artifacts = Store(store)
+    plan = _with_unavailable_cited(plan, registry, artifacts)
     folders = {sweep.name: _folder(out, sweep, len(plan.sweeps)) for sweep in plan.sweeps}
     for folder in folders.values():
         require_writable(folder, "--out")
     require_writable(artifacts.root, "--store")
-    outcome = _executor(executor, cluster)(plan, artifacts, registry, tell, keep_going=keep_going)
+    try:
+        outcome = _executor(executor, cluster)(plan, artifacts, registry, tell, keep_going=keep_going)
+    finally:
+        crew().leave()
     failures = {f"{r.spec.sweep}/{r.spec.name}": str(fault) for r in plan.runs if (fault := outcome.fault(r))}
-    _write(plan, artifacts, folders, failures, outcome.failed)
+    if crew().leads:
+        _write(plan, artifacts, folders, failures, outcome.failed)
     return Finished(plan, len(outcome.made), len(outcome.had), folders, failures, artifacts)
+
+
+def _with_unavailable_cited(plan: Plan, registry: Registry, store: Store) -> Plan:
+    """The plan without the rows that lack something on this machine, where their sweep says to cite those.
+
+    Raises:
+        BdkError: no row of such a sweep can be run; what the first one lacks is told.
+    """
+    sweeps = [
+        _with_rows_cited(plan, sweep, registry, store) if sweep.cites_unavailable else sweep for sweep in plan.sweeps
+    ]
+    return plan if sweeps == list(plan.sweeps) else make_plan(sweeps, registry)
+
+
+def _with_rows_cited(plan: Plan, sweep: Sweep, registry: Registry, store: Store) -> Sweep:
+    members = [run for run in plan.runs if run.spec.sweep == sweep.name]
+    lacking = {run.spec.name: found for run in members if (found := lacks_of(run, plan, registry, store))}
+    if lacking and len(lacking) == len(members):
+        name, found = next(iter(lacking.items()))
+        raise BdkError(f"No row of {sweep.name!r} can be run here. {name}: {found[0]}", mend=f"bdk doctor {sweep.name}")
+    cited = [
+        Cited(row_of(spec.name), spec.label, spec.reported, _why(spec.note, lacking[spec.name]), spec.columns)
+        for spec in sweep.runs
+        if spec.name in lacking
+    ]
+    runs = tuple(spec for spec in sweep.runs if spec.name not in lacking)
+    return replace(sweep, runs=runs, cited=(*sweep.cited, *{row.name: row for row in cited}.values()))
+
+
+def row_of(name: str) -> str:
+    """The row that a run belongs to: its name without the seed."""
+    return name.partition("/seed-")[0]
+
+
+def _why(note: str, lacking: list[str]) -> str:
+    return f"{note.rstrip('. ')}. Cited, not run: {lacking[0]}" if note else f"Cited, not run: {lacking[0]}"
 
 
 def _executor(name: str, cluster: str) -> Any:
@@ -110,6 +154,10 @@ def _executor(name: str, cluster: str) -> Any:
 
         return run_serial
     if name == "dask":
+        if crew().count > 1:
+            raise SpecError(
+                "torchrun and dask do not go together.", where="--executor", mend="Start dask's run without torchrun."
+            )
         from functools import partial
 
         from bdk.executors import run_dask

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
 from bdk.artifacts import RECIPE, Store
 from bdk.contexts import EncoderContext, FusionContext, PriorContext
-from bdk.errors import BdkError
+from bdk.lacking import step_lacks
 from bdk.plan import Plan, PlannedRun, Step, describe, space_from
 from bdk.registry import Registry, build, config_class
 
 ADAM_BYTES = 16
 """Weight, gradient and two moments of one trained parameter, single precision."""
+SOLVED_BYTES = 8
+"""A solved weight, and its copy while it is written."""
 HALF_ABOVE = 2 << 30
 
 
@@ -41,7 +43,7 @@ class _Sizer:
 
     def facts(self) -> dict[str, Any]:
         facts = getattr(self, f"_{self.step.kind}", dict)()
-        missing = [*facts.pop("missing", []), *self._missing()]
+        missing = step_lacks(self.step, self.registry)
         return {**facts, **({"missing": missing} if missing else {})}
 
     def _data(self) -> dict[str, Any]:
@@ -54,25 +56,45 @@ class _Sizer:
 
     def _estimate(self) -> dict[str, Any]:
         options, space = self.step.options, self._space()
-        encoder = self._count("encoder", options["encoder"], EncoderContext(self.described.voxels, space, self.step.guide))
+        rois, at_most = self._rois(options["encoder"].get("roi", ()))
+        context = EncoderContext(self.described.voxels, space, self.step.guide, rois)
+        encoder = self._count("encoder", options["encoder"], context)
         prior, samples = 0, 1
         if options["prior"] != "none":
             prior = self._count("prior", options["prior"], PriorContext(space, self.step.guide))
             samples = int(options["prior"].get("samples", 1))
-        shares = {"in-sample": 1.0, "cross-fit": 1.0, "holdout": options["stage1"]["holdout"]}
-        rows = self.described.n_test * (samples + 1) + shares[options["stage1"]["estimates"]] * self.described.n_train * samples
+        rows = self.described.n_test * (samples + 1) + self._share(options["stage1"]) * self.described.n_train * samples
         return {
             "parameters": encoder + prior,
             "parts": {"encoder": encoder, "prior": prior},
-            "memory_bytes": ADAM_BYTES * (encoder + prior),
+            "memory_bytes": self._encoder_memory(encoder) + ADAM_BYTES * prior,
             "disk_bytes": int(4 * (encoder + prior) + 4 * rows * space.size),
+            **({"at_most": True} if at_most else {}),
         }
+
+    def _encoder_memory(self, count: int) -> int:
+        """Bytes while it is trained; or solved, with the standardised betas and their factors in double precision."""
+        if self.step.options["encoder"]["fit_mode"] != "closed_form":
+            return ADAM_BYTES * count
+        n, voxels = self.described.n_train, self.described.voxels
+        return SOLVED_BYTES * count + 8 * n * (voxels + min(n, voxels))
+
+    def _rois(self, wanted: Iterable[str]) -> tuple[dict[str, tuple[int, ...]], bool]:
+        """Regions of the right sizes; of one whose size the data does not say yet, all voxels, and that this is so."""
+        known = {name: tuple(range(count)) for name, count in self.described.rois.items()}
+        unknown = {name: tuple(range(self.described.voxels)) for name in wanted if name not in known}
+        return known | (unknown if not known else {}), bool(unknown) and not known
+
+    @staticmethod
+    def _share(stage1: Mapping[str, Any]) -> float:
+        """Share of the training stimuli of which estimates are kept."""
+        return {"holdout": float(stage1["holdout"]), "none": 0.0}.get(stage1["estimates"], 1.0)
 
     def _retrieve(self) -> dict[str, Any]:
         space = space_from(self.step.options["spaces"][self.step.guide])
         guide = self.run.spec.guide(self.step.guide)
         samples = int(getattr(guide.prior.options, "samples", 1)) if guide.prior else 1
-        share = guide.stage1.holdout if guide.stage1.estimates == "holdout" else 1.0
+        share = self._share(guide.stage1.model_dump())
         found = (self.described.n_test + share * self.described.n_train) * samples * int(self.step.options["retriever"].get("k", 4))
         return {"disk_bytes": int(4 * found * space.size)}
 
@@ -96,41 +118,10 @@ class _Sizer:
         config = kind.model_validate({key: value for key, value in plain.items() if key in kind.model_fields})
         with torch.device("meta"):
             part = build(info, config, context)
+        if info.fit_mode == "closed_form":
+            return sum(value.numel() for value in part.state_dict().values())
         parameters = part.parameters() if hasattr(part, "parameters") else ()
         return sum(parameter.numel() for parameter in parameters)
-
-    def _missing(self) -> list[str]:
-        """What this step's parts say is not on this machine (``lacks()`` of a config), and its space's weights."""
-        lacks: list[str] = []
-        for family in ("encoder", "prior", "retriever", "fusion", "decoder"):
-            plain = self.step.options.get(family)
-            if isinstance(plain, Mapping):
-                lacks += self._missing_of(config_class(self.registry.component(family, plain["use"])), plain)
-        if self.step.kind == "data":
-            lacks += self._missing_of(config_class(self.registry.dataset(self.step.options["use"])), self.step.options)
-        if self.step.kind == "targets":
-            lacks += missing_weights(self._space())
-        return lacks
-
-    @staticmethod
-    def _missing_of(kind: Any, plain: Mapping[str, Any]) -> list[str]:
-        config = kind.model_validate({key: value for key, value in plain.items() if key in kind.model_fields})
-        check = getattr(config, "lacks", None)
-        return list(check()) if check else []
-
-
-def missing_weights(space: Any) -> list[str]:
-    """The weights that a space's backbone needs and this machine has not."""
-    from bdk.weights import Manifest
-
-    name = space.options.get("weights")
-    if not isinstance(name, str):
-        return []
-    try:
-        Manifest.load().entry(name)
-    except BdkError as error:
-        return [f"{error.what} {error.mend}"]
-    return []
 
 
 def _timings(store: Store) -> dict[str, list[float]]:

@@ -239,24 +239,25 @@ def adjust(
         ValueError: another method, or a value outside 0..1.
     """
     if isinstance(p_values, Mapping):
-        adjusted = adjust(list(p_values.values()), method)
-        return dict(zip(p_values, adjusted, strict=True))
+        return dict(zip(p_values, _adjusted(list(p_values.values()), method), strict=True))
+    return _adjusted(p_values, method)
+
+
+def _adjusted(p_values: Sequence[float], method: str) -> list[float]:
     p = np.asarray(p_values, dtype=np.float64)
-    if p.size == 0:
-        return []
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("p-values lie in 0..1")
+    if method not in ("holm", "bonferroni", "bh", "by"):
+        raise ValueError(f"there is no adjustment {method!r}; use holm, bonferroni, bh or by")
+    if p.size == 0:
+        return []
     if method in ("bh", "by"):
         return [float(x) for x in stats.false_discovery_control(p, method=method)]
     if method == "bonferroni":
         return [float(x) for x in np.minimum(1, p * p.size)]
-    if method != "holm":
-        raise ValueError(f"there is no adjustment {method!r}; use holm, bonferroni, bh or by")
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * (p.size - np.arange(p.size)))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, stepped)
-    return [float(x) for x in adjusted]
+    return [float(x) for x in np.minimum(1, stepped)[np.argsort(order)]]
 
 
 def variance_parts(values: np.ndarray) -> VarianceParts:

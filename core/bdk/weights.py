@@ -12,7 +12,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -235,6 +235,39 @@ class Manifest:
         aside.write_text(json.dumps({"format": 1, "weights": rows}, indent=1))
         aside.replace(self.folder / FILE)
         self.entries = entries
+
+
+def weights_lacks(name: str) -> list[str]:
+    """A line if weights of that name are not on this machine, ending with the line that gets them."""
+    try:
+        Manifest.load().entry(name)
+    except WeightsMissingError as error:
+        return [f"{error.what} {error.mend}"]
+    return []
+
+
+def folder_lacks(folder: str, name: str, needs: Iterable[str]) -> list[str]:
+    """A line if a model's folder, or a file in it, is not on this machine.
+
+    Args:
+        folder: the folder; empty to look it up by name.
+        name: in the weights manifest.
+        needs: files that must be in it.
+    """
+    if not folder and (lacks := weights_lacks(name)):
+        return lacks
+    path = Path(folder).expanduser() if folder else Manifest.load().entry(name).path
+    if not path.is_dir():
+        return [f"There is no folder {path} with the weights {name!r}. {how_to_get(name)}"]
+    if missing := [part for part in needs if not (path / part).is_file()]:
+        return [f"The model folder {path} lacks {', '.join(missing)}. Copy the model's subfolders there."]
+    return []
+
+
+def folder_of(folder: str, name: str) -> list[Path]:
+    """A model's folder as the source that content keys follow: the named one, or the manifest's; none if it has none."""
+    entry = Manifest.load().entries.get(name)
+    return [Path(folder).expanduser()] if folder else [entry.path] if entry else []
 
 
 def how_to_get(name: str) -> str:

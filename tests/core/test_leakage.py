@@ -7,11 +7,10 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from bdk.demo.scenes import draw_scene, render
 from bdk.errors import DataError
 from bdk.leakage import hamming, mirror_hash, near_duplicates, perceptual_hash, perceptual_hashes
+from PIL import Image
 
 
 @pytest.fixture(scope="module")

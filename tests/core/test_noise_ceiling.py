@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from bdk.errors import DataError
 from bdk.metrics.score import Score
 from bdk.noise_ceiling import (

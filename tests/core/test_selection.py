@@ -7,7 +7,6 @@ import inspect
 import numpy as np
 import pytest
 import torch
-
 from bdk import selection
 from bdk.metrics.identification import two_way
 from bdk.selection import ORACLE_STAMP, select_brain, select_first, select_oracle, select_random

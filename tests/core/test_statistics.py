@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
-
 from bdk.metrics.identification import correlation_distance, two_way
 from bdk.metrics.retrieval import retrieve
 from bdk.statistics import (
@@ -16,6 +14,7 @@ from bdk.statistics import (
     paired_test,
     variance_parts,
 )
+from scipy import stats
 
 NULL_DRAWS, PERMUTATIONS = 400, 199
 

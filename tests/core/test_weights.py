@@ -7,7 +7,6 @@ import json
 import threading
 
 import pytest
-
 from bdk import weights
 from bdk.errors import ArtifactError, DataError, UnknownNameError, WeightsMissingError
 from bdk.weights import KNOWN, Known, Manifest, weights_digest

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from bdk.data.images import ImageSource
+from bdk.data.images import ChosenImages, ImageSource
 from bdk.errors import DataError
 
 Normalisation = Literal["none", "session", "run", "train"]
@@ -155,6 +155,29 @@ class BrainData:
             members |= np.asarray(self.rois[name], dtype=bool)
         return members
 
+    def thinned(self, *, train: int = 0, test: int = 0) -> BrainData:
+        """The same data with so many stimuli on each side of the split, evenly spread over the table; 0 keeps all."""
+        rows = [self.rows(side)[_spread(len(self.rows(side)), most)] for side, most in (("train", train), ("test", test))]
+        kept = np.sort(np.concatenate(rows))
+        place = np.full(len(self.stimulus_ids), -1)
+        place[kept] = np.arange(len(kept))
+        trials = np.flatnonzero(place[self.trial_stimulus] >= 0)
+        counts = [(len(found), len(self.rows(side))) for found, side in zip(rows, ("train", "test"), strict=True)]
+        said = "{} of {} training and {} of {} test stimuli".format(*(number for pair in counts for number in pair))
+        return replace(
+            self,
+            betas=self.gather(trials),
+            trial_stimulus=place[self.trial_stimulus[trials]].astype(np.int64),
+            trial_run=self.trial_run[trials],
+            stimulus_ids=tuple(self.stimulus_ids[row] for row in kept),
+            split=np.asarray(self.split)[kept],
+            images=ChosenImages(self.images, kept) if self.images is not None else None,
+            captions=tuple(self.captions[row] for row in kept) if self.captions is not None else None,
+            groups=np.asarray(self.groups)[kept] if self.groups is not None else None,
+            stamps={**self.stamps, "subset": said},
+            fingerprint=_extended(self.fingerprint, "thinned", f"{train}", f"{test}"),
+        )
+
     def restricted(self, roi: str) -> BrainData:
         """The same data with the voxels of one region only; the betas are copied into memory."""
         return self.restricted_to(self.roi_mask(roi), roi)
@@ -275,6 +298,11 @@ def _same_length(what: str, first: int, second: int, name: str) -> None:
             where=f"data set {name!r}",
             mend="Every trial needs one row of betas and one stimulus; every stimulus one row of each table.",
         )
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """So many places out of ``count``, evenly spread; all of them for 0."""
+    return np.arange(count) if not most or most >= count else np.arange(most) * count // most
 
 
 def _extended(fingerprint: str, *words: str) -> str:

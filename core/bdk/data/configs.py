@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -121,6 +122,21 @@ class PreparedConfig(SpacesConfig):
     """Keep single trials, or average the trials of each stimulus before anything else."""
     verify: Literal["sizes", "checksums"] = "sizes"
     """How closely to check the files on loading; `bdk data check` always compares checksums."""
+    train: int = Field(0, ge=0, json_schema_extra={"quick": 400})
+    """Use so many of the training stimuli, evenly spread over the table; 0 for all. Every output then says so."""
+    test: int = Field(0, ge=0, json_schema_extra={"quick": 100})
+    """Use so many of the test stimuli, evenly spread over the table; 0 for all. Every output then says so."""
+
+    def lacks(self) -> list[str]:
+        """A line if no prepared folder is named, or there is none."""
+        how = "bdk data prepare nsd --root NSD --subject 1 --out DIR, then --data.path DIR"
+        return _folder_lacks(self.path, "manifest.json", "prepared folder", how)
+
+
+def _folder_lacks(path: str, holds: str, noun: str, how: str) -> list[str]:
+    if not path:
+        return [f"No {noun} is named. {how}"]
+    return [] if (Path(path) / holds).exists() else [f"There is no {noun} in {path}. {how}"]
 
 
 class MindEyeConfig(SpacesConfig):
@@ -137,6 +153,10 @@ class MindEyeConfig(SpacesConfig):
     cache: str = ""
     """Folder for the unpacked arrays; empty for `<path>/.bdk`."""
 
+    def lacks(self) -> list[str]:
+        """A line if no export is named, or it is not there."""
+        return _folder_lacks(self.path, "", "export of MindEye's webdataset", "--data.path FOLDER")
+
 
 class MindEye2Config(SpacesConfig):
     """MindEye2's hdf5 export of NSD."""
@@ -149,6 +169,10 @@ class MindEye2Config(SpacesConfig):
     """`COCO_73k_annots_curated.npy` (73,000 x 5 strings); empty for no captions."""
     sessions: int = Field(40, ge=1, le=40)
     """Use the first so many sessions."""
+
+    def lacks(self) -> list[str]:
+        """A line if no export is named, or it is not there."""
+        return _folder_lacks(self.path, "", "export of MindEye2's hdf5", "--data.path FOLDER")
 
 
 class BidsConfig(SpacesConfig):

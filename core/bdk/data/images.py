@@ -111,6 +111,28 @@ class Hdf5Images:
             return _channels_last_bytes(file[self.dataset][unique])[back]
 
 
+@dataclass(frozen=True)
+class ChosenImages:
+    """Some rows of another source.
+
+    Args:
+        images: that source.
+        rows: its rows, in the order of this one.
+    """
+
+    images: ImageSource
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.images[int(self.rows[index])]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        return self.images.batch(self.rows[np.asarray(indices, dtype=np.int64)])
+
+
 def square(picture: Image.Image, size: int) -> np.ndarray:
     """Centre-crop to a square and resize with a Lanczos filter; uint8 size x size x 3."""
     side = min(picture.size)

@@ -57,7 +57,7 @@ class Prepared:
         """
         if self.config.path:
             return described(self.load(), self.config.spaces())
-        sessions, train, test = PUBLISHED_SPLITS[self.config.split]
+        sessions, *published = PUBLISHED_SPLITS[self.config.split]
         subject = self.config.subject
         if SESSIONS.get(subject, 0) < sessions or self.config.roi != "nsdgeneral":
             raise PlanError(
@@ -70,8 +70,8 @@ class Prepared:
             name="nsd",
             subject=subject,
             voxels=VOXELS[subject],
-            n_train=train,
-            n_test=test,
+            n_train=min(published[0], self.config.train or published[0]),
+            n_test=min(published[1], self.config.test or published[1]),
             has_images=True,
             has_captions=True,
             spaces=self.config.spaces(),
@@ -102,6 +102,8 @@ class Prepared:
                 )
         verify(folder, manifest, checksums=self.config.verify == "checksums")
         data = read_prepared(folder, manifest)
+        if self.config.train or self.config.test:
+            data = data.thinned(train=self.config.train, test=self.config.test)
         if not data.roi_mask(self.config.roi).all():
             data = data.restricted(self.config.roi)
         return data.trial_averaged() if self.config.trials == "average" and (data.repeats > 1).any() else data

@@ -10,7 +10,7 @@ import numpy as np
 
 from bdk.galleries.faiss_files import require_faiss, silent
 from bdk.galleries.gallery import Rows
-from bdk.galleries.index_plans import ROUNDS, IndexPlan
+from bdk.galleries.index_plans import OPQ_ROUNDS, ROUNDS, IndexPlan
 
 _ADDED_AT_ONCE = 16_384
 _RUN = 64
@@ -51,6 +51,8 @@ def train(plan: IndexPlan, stored: Rows, path: Path, seed: int) -> None:
     ivf = faiss.extract_index_ivf(index)
     ivf.cp.seed, ivf.cp.niter = seed + 1, ROUNDS
     ivf.cp.min_points_per_centroid, ivf.cp.max_points_per_centroid = 1, 256
+    if isinstance(index, faiss.IndexPreTransform):
+        faiss.downcast_VectorTransform(index.chain.at(0)).niter = OPQ_ROUNDS
     index.train(np.asarray(stored.take(sample_ids(plan.train_rows, plan.n, seed)), dtype=np.float32))
     _write(faiss, index, path)
 

@@ -57,6 +57,7 @@ class BuildOptions:
         copy: whether embeddings are copied into the gallery (as float16) instead of being used in place.
         index: which embeddings are indexed: ``image``, ``text`` or both.
         seed: of the training sample and of k-means.
+        nlist: inverted lists; 0 chooses by size.
         facts: further fields of the manifest (licence, source, languages, clip_model, ...).
     """
 
@@ -68,6 +69,7 @@ class BuildOptions:
     copy: bool = False
     index: tuple[Modality, ...] = ("image",)
     seed: int = 0
+    nlist: int = 0
     facts: Mapping[str, Any] | None = None
 
 
@@ -92,7 +94,7 @@ def build_gallery(
         DataError: the embeddings are not a table of unit vectors, or the folder holds another build.
     """
     layout = read_layout(source)
-    choice = choose_index(layout.n, layout.dim, options.memory, options.kind, options.on_disk)
+    choice = choose_index(layout.n, layout.dim, options.memory, options.kind, options.on_disk, options.nlist)
     identity = _identity(layout, options, choice.plan)
     if (out / MANIFEST).is_file() and not (out / WORK).is_dir():
         return _finished(out, identity)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from bdk.components import Config
+from bdk.errors import RetrieverUnavailableError
 from bdk.galleries.queries import QueryName
-from bdk.galleries.resolving import known_galleries
+from bdk.galleries.resolving import find_gallery, known_galleries
 
 
 class RetrieverConfig(Config):
@@ -69,6 +71,14 @@ class GalleryConfig(PictureConfig):
     check: Literal["auto", "sizes", "full"] = "auto"
     """How thoroughly files are checked at opening: `auto` hashes what changed since the last check (up to 4 GB),
     `sizes` compares sizes and headers only, `full` hashes everything."""
+
+    def lacks(self, world: Mapping[str, object]) -> list[str]:
+        """A line if the gallery's folder is not known or holds none."""
+        try:
+            find_gallery(self.gallery_name or "of this retriever", self.root)
+        except RetrieverUnavailableError as error:
+            return [f"{error.what} {error.mend}"]
+        return []
 
     def sources(self) -> list[Path]:
         """Files and folders that decide what is found; a run's content keys depend on them."""

@@ -27,13 +27,26 @@ def exact_scores(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Ro
         ids: candidates of each key.
         stored: the gallery's embeddings.
     """
+    return _cosines(keys, ids, stored, np.float64)
+
+
+def shortlist(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows, m: int) -> Int[Tensor, "B m"]:
+    """The m best of many candidates by their stored embeddings, in single precision: what is worth exact scores."""
+    if ids.shape[1] <= m:
+        return ids
+    return ids.gather(1, _cosines(keys, ids, stored, np.float32).topk(m, dim=1).indices)
+
+
+def _cosines(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows, sum_in: type) -> Float[Tensor, "B M"]:
     scores = torch.full(ids.shape, -torch.inf)
     step = max(1, _AT_ONCE // max(1, ids.shape[1] * keys.shape[1]))
     for start in range(0, len(keys), step):
         part = ids[start : start + step]
-        rows = F.normalize(torch.from_numpy(stored.take(part.clamp(min=0).flatten().numpy())).double(), dim=1)
-        dots = torch.einsum("bp,bmp->bm", keys[start : start + step].double(), rows.view(*part.shape, -1))
-        scores[start : start + step] = dots.float().masked_fill(part < 0, -torch.inf)
+        half = torch.from_numpy(stored.take(part.clamp(min=0).flatten().numpy()))
+        rows = half.float().view(*part.shape, -1).numpy()
+        dots = np.einsum("bmp,bp->bm", rows, keys[start : start + step].numpy(), dtype=sum_in)
+        lengths = np.sqrt(np.einsum("bmp,bmp->bm", rows, rows, dtype=sum_in))
+        scores[start : start + step] = torch.from_numpy(dots / lengths).float().masked_fill(part < 0, -torch.inf)
     return scores
 
 

@@ -17,7 +17,7 @@ from bdk.galleries.configs import GalleryConfig
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import Missing
-from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, without, without_duplicates
+from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, shortlist, without, without_duplicates
 from bdk.galleries.recording import Recorder
 from bdk.galleries.sources import picture_source, token_cache
 from bdk.interfaces import Neighbours
@@ -136,25 +136,28 @@ class GalleryRetriever:
             m = min(m, len(self.gallery))
             found = self.backend.candidates(keys[open_rows], m)
             exhausted = (found.ids < 0).any(dim=1) | (m >= len(self.gallery))
-            kept = best(self._ranked(keys[open_rows], found, None if exclude is None else exclude[open_rows]), k)
+            barred = None if exclude is None else exclude[open_rows]
+            kept = best(self._ranked(keys[open_rows], found, barred, k), k)
             ids[open_rows], scores[open_rows] = kept.ids, kept.scores
             open_rows = open_rows[(kept.ids < 0).any(dim=1) & ~exhausted]
             m *= 4
         return Neighbours(ids, scores)
 
-    def _ranked(self, keys: Float[Tensor, "B P"], found: Neighbours, exclude: Int[Tensor, "B E"] | None) -> Neighbours:
-        within = self.config.search_in
+    def _ranked(
+        self, keys: Float[Tensor, "B P"], found: Neighbours, exclude: Int[Tensor, "B E"] | None, k: int
+    ) -> Neighbours:
+        """Candidates that are allowed, best first; scored exactly where the gallery stores embeddings."""
         kept = without(found, exclude)
         banned = torch.isin(kept.ids, self._left_out)
         kept = Neighbours(kept.ids.masked_fill(banned, -1), kept.scores.masked_fill(banned, -torch.inf))
-        if self.gallery.has_embeddings(within) and getattr(self.config, "rerank", True):
-            kept = Neighbours(kept.ids, exact_scores(keys, kept.ids, self.gallery.embeddings(within)))
+        if self.gallery.has_embeddings(self.config.search_in) and getattr(self.config, "rerank", True):
+            stored = self.gallery.embeddings(self.config.search_in)
+            ids = kept.ids if self.config.dedup else shortlist(keys, kept.ids, stored, k + _SLACK)
+            kept = Neighbours(ids, exact_scores(keys, ids, stored))
         kept = ordered(*kept)
-        return (
-            without_duplicates(kept, self.gallery.embeddings(within), self.config.dedup_cosine)
-            if self.config.dedup
-            else kept
-        )
+        if not self.config.dedup:
+            return kept
+        return without_duplicates(kept, self.gallery.embeddings(self.config.search_in), self.config.dedup_cosine)
 
 
 def _read_ids(path: str | None) -> Int[Tensor, "N"]:

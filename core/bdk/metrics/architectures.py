@@ -136,7 +136,9 @@ def _published(name: str) -> Callable[[Path, str, str], FeatureNetwork]:
 
         builder, layers, (mean, std) = _BUILDERS[name]
         make = lambda device: _tapped(builder(read_state(path), path), layers, device)  # noqa: E731
-        return FeatureNetwork(name, layers, make, mean, std, weights_sha256=sha256, device=device)
+        return FeatureNetwork(
+            name, layers, make, mean, std, weights_sha256=sha256, device=device, is_large=name == "clip-vit-l14"
+        )
 
     return build
 
@@ -228,7 +230,7 @@ def efficientnet_lite0(device: str = "cpu") -> FeatureNetwork:
     def make(device: str) -> Forward:
         import timm
 
-        model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         state = read_state(path)
         load_strictly(model, dict(zip(model.state_dict(), state.values(), strict=True)), path)
         model = model.to(device).eval().requires_grad_(False)

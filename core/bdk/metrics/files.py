@@ -10,6 +10,7 @@ import hashlib
 import math
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -199,7 +200,9 @@ def _fault(path: Path) -> str:
 def _opened(path: Path) -> Image.Image:
     """Read the header; refuse what would not fit into memory before decoding it."""
     try:
-        image = Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            image = Image.open(path)
     except Image.DecompressionBombError as error:
         raise DataError(f"far too large: {error}", where=str(path), mend="Scale it down first.") from error
     except (UnidentifiedImageError, OSError) as error:
@@ -299,7 +302,9 @@ def _hdf5(path: Path, label: str, key: str) -> Pictures:
 
 def _torch(path: Path, label: str, key: str) -> Pictures:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the protocol of files that are refused anyway
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path.name} holds more than tensors, and reading it would run code from it.",

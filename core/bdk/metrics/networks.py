@@ -49,6 +49,7 @@ class FeatureNetwork:
             None if the preset decides.
         stand_in_for: the published network it stands in for; empty if it is the published one.
         device: where it runs.
+        is_large: whether its memory is given back as soon as its columns are done.
     """
 
     name: str
@@ -60,6 +61,7 @@ class FeatureNetwork:
     own_steps: tuple[int, Resize] | None = None
     stand_in_for: str = ""
     device: str = "cpu"
+    is_large: bool = False
     pictures_seen: int = field(default=0, init=False)
     """How many pictures have gone through it; tests count with this."""
     _net: Any = field(default=None, init=False, repr=False)
@@ -171,9 +173,9 @@ class NetworkSet:
         raise WeightsMissingError(why)
 
     def release(self, name: str) -> None:
-        """Give the memory of the network of that name back."""
+        """Give the memory of the network of that name back, if it is worth it; small ones stay for the next row."""
         for network in self.all_networks():
-            if network.name == name:
+            if network.name == name and network.is_large:
                 network.release()
 
     def all_networks(self) -> list[FeatureNetwork]:
@@ -184,16 +186,19 @@ class NetworkSet:
 @contextlib.contextmanager
 def _full_precision() -> Iterator[None]:
     """Convolutions in float32 proper: on NVIDIA cards PyTorch shortens them to TensorFloat-32 by default."""
-    before = torch.backends.cudnn.conv.fp32_precision
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    backend: Any = torch.backends.cudnn
+    before = backend.conv.fp32_precision
+    backend.conv.fp32_precision = "ieee"
     try:
         yield
     finally:
-        torch.backends.cudnn.conv.fp32_precision = before
+        backend.conv.fp32_precision = before
 
 
 def module_taps(model: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor], Mapping[str, Tensor]]:
     """A function from pictures to the outputs of named layers of a torchvision network."""
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    return create_feature_extractor(model.eval().requires_grad_(False), return_nodes=list(layers), suppress_diff_warning=True)
+    return create_feature_extractor(
+        model.eval().requires_grad_(False), return_nodes=list(layers), suppress_diff_warning=True
+    )

@@ -8,7 +8,7 @@ as forward (image) retrieval is our brain retrieval. ``compat="mindeye"`` swaps 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import gammaln
@@ -18,6 +18,13 @@ from bdk.metrics.score import Measurement, Score
 from bdk.statistics import assignment_test, bootstrap_interval
 
 TIE_RULE = "a tie with a distractor is a miss"
+
+
+class _Protocol(NamedTuple):
+    pool: int
+    draws: int | None
+    seed: int
+    permutations: int
 
 
 def retrieval_scores(
@@ -53,12 +60,13 @@ def retrieval_scores(
     brain, truth = _rows(brain), _rows(truth)
     if len(brain) != len(truth) or len(brain) < 2:
         raise SpecError(f"Retrieval needs two or more pairs; there are {len(brain)} and {len(truth)} embeddings.")
+    protocol = _Protocol(pool, draws, seed, permutations)
     found: dict[str, Score] = {}
-    for finds in ("image", "brain"):
+    directions: tuple[Literal["image", "brain"], ...] = ("image", "brain")
+    for finds in directions:
         name = finds if compat is None else {"image": "brain", "brain": "image"}[finds]
         measured = retrieve(brain, truth, finds, pool=pool, draws=draws, seed=seed)
-        protocol = {"pool": pool, "draws": draws, "seed": seed, "permutations": permutations}
-        found[f"{name}_retrieval"] = _score(f"{name}_retrieval", measured, finds, compat or "definition", **protocol)
+        found[f"{name}_retrieval"] = _score(f"{name}_retrieval", measured, finds, compat or "definition", protocol)
     return {name: found[name] for name in ("image_retrieval", "brain_retrieval")}
 
 
@@ -121,22 +129,15 @@ def _drawn(similarity: np.ndarray, pool: int, draws: int, seed: int) -> float:
 
 
 def _score(
-    name: str,
-    measured: Measurement,
-    finds: Literal["image", "brain"],
-    preset: str,
-    *,
-    pool: int,
-    draws: int | None,
-    seed: int,
-    permutations: int,
+    name: str, measured: Measurement, finds: Literal["image", "brain"], preset: str, protocol: _Protocol
 ) -> Score:
-    n = len(measured.per_stimulus)
-    interval = bootstrap_interval(measured.per_stimulus, seed=seed)
+    exact, fit = measured.per_stimulus, measured.fit
+    assert exact is not None and fit is not None
+    interval = bootstrap_interval(exact, seed=protocol.seed)
     details = {
-        "pool": min(pool, n),
-        "draws": draws if pool < n else None,
-        "seed": seed,
+        "pool": min(protocol.pool, len(exact)),
+        "draws": protocol.draws if protocol.pool < len(exact) else None,
+        "seed": protocol.seed,
         "tie_rule": TIE_RULE,
         "given": "brain" if finds == "image" else "image",
         "finds": finds,
@@ -148,11 +149,11 @@ def _score(
         measured.chance,
         "up",
         preset=preset,
-        n=n,
-        per_stimulus=measured.per_stimulus,
+        n=len(exact),
+        per_stimulus=exact,
         preprocessing="unit length, cosine",
         unit="percent",
-        p_value=assignment_test(measured.fit, permutations=permutations, seed=seed).p_value,
+        p_value=assignment_test(fit, permutations=protocol.permutations, seed=protocol.seed).p_value,
         name=name,
         note=measured.note,
         details=details,

@@ -26,8 +26,10 @@ SLACK = 0.25
 class Pictures(Protocol):
     """N pictures, each of any size."""
 
-    costly: bool
-    """Whether reading a picture is slow, so that prepared ones are worth keeping on disk."""
+    @property
+    def costly(self) -> bool:
+        """Whether reading a picture is slow, so that prepared ones are worth keeping on disk."""
+        ...
 
     def __len__(self) -> int: ...
 

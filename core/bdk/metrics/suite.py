@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -63,11 +63,9 @@ def score_images(
     made = {info.name: _make(info, recipe, networks) for info in infos}
     with FeatureCache(feature_cache) as cache:
         pairs = ImagePairs(stimuli, reconstructions, recipe, cache)
-        _feed([metric for metric in made.values() if not isinstance(metric, Score) and metric.wants == "pixels"], pairs)
-        scores = {}
-        for network, group in groupby(
-            sorted(infos, key=lambda i: _network(made[i.name])), lambda i: _network(made[i.name])
-        ):
+        _feed([metric for metric in made.values() if _wants(metric) == "pixels"], pairs)
+        scores: dict[str, Score] = {}
+        for network, group in _by_network(infos, made):
             scores |= {info.name: _scored(info, made[info.name], pairs, seed, permutations) for info in group}
             networks.release(network)
     return {info.name: scores[info.name] for info in infos}
@@ -131,9 +129,19 @@ def _reason(error: WeightsMissingError) -> str:
     return " ".join(filter(None, [error.what, error.mend]))
 
 
-def _network(metric: Any) -> str:
-    """Name of the network a metric reads; metrics are grouped by it, so that one is in memory at a time."""
-    return "" if isinstance(metric, Score) or metric.wants != "features" else metric.tap.network.name
+def _wants(metric: Any) -> str:
+    """What a metric is fed with; nothing if there is only a reason why it is missing."""
+    return "" if isinstance(metric, Score) else metric.wants
+
+
+def _by_network(infos: Sequence[MetricInfo], made: Mapping[str, Any]) -> Iterator[tuple[str, list[MetricInfo]]]:
+    """Metrics by the network they read, so that one network is used up before the next is loaded."""
+
+    def network(info: MetricInfo) -> str:
+        return made[info.name].tap.network.name if _wants(made[info.name]) == "features" else ""
+
+    for name, group in groupby(sorted(infos, key=network), network):
+        yield name, list(group)
 
 
 def _feed(metrics: Sequence[Any], pairs: ImagePairs) -> None:
@@ -146,7 +154,7 @@ def _scored(info: MetricInfo, metric: Any, pairs: ImagePairs, seed: int, permuta
     if isinstance(metric, Score):
         return replace(metric, n=len(pairs))
     options: dict[str, Any] = {"preset": pairs.preset.name, "seed": seed, "permutations": permutations}
-    facts = {"n": len(pairs), "candidates": pairs.candidates}
+    facts: dict[str, Any] = {"n": len(pairs), "candidates": pairs.candidates}
     if metric.wants == "pixels":
         steps = f"{pairs.preset.pixel_steps}{metric.last_step}"
         return assemble(info, metric.measure(), preprocessing=steps, **options, **facts)

@@ -12,9 +12,10 @@ from bdk.components import Config
 class Stage1Objective(Config):
     """What encoder and prior are trained for."""
 
-    loss: Literal["mindeye", "brainram-paper"] = "mindeye"
+    loss: Literal["mindeye", "brainram-paper", "regression"] = "mindeye"
     """``mindeye``: BiMixCo, later SoftCLIP, plus the weighted prior loss; also BrainRAM's released code, hence the
-    default. ``brainram-paper``: eq. 6 as printed."""
+    default. ``brainram-paper``: eq. 6 as printed. ``regression``: the error of the tokens alone, without negatives
+    (Gu et al., Mind Reader)."""
 
     tau: float = Field(default=0.006, gt=0)
     """Temperature of InfoNCE, MixCo and BiMixCo, no unit; MindEye's .006. The paper prints none."""
@@ -46,6 +47,13 @@ class Stage1Objective(Config):
     mse_scale: float | None = Field(default=None, gt=0)
     """Factor on the mean squared error of the tokens when there is no prior; by default the numbers per token, which
     is the scale in which a prior's loss is measured."""
+
+    distance: Literal["squared", "absolute"] = "squared"
+    """``regression`` without a prior: mean squared error, or mean absolute error (MindEye's low-level latents)."""
+
+    cosine_weight: float = Field(default=0.0, ge=0, le=1)
+    """``regression``: weight of 1 - cosine between estimate and target, each as one vector; the error has the rest.
+    Mind Reader's .6."""
 
 
 class Stage2Objective(Config):

@@ -13,6 +13,7 @@ from bdk.objectives.contrastive import bimixco, info_nce, mixco_nce, softclip, u
 from bdk.objectives.mixing import draw_mix, mix_betas
 from bdk.objectives.randomness import seeded
 from bdk.objectives.schedules import cosine_anneal
+from bdk.objectives.share import ALONE, Share
 
 
 def stage1_loss(
@@ -23,6 +24,7 @@ def stage1_loss(
     targets: Float[Tensor, "B T D"],
     progress: float,
     generator: torch.Generator,
+    share: Share = ALONE,
 ) -> dict[str, Tensor]:
     """Loss of one batch; all randomness, dropout included, comes from the generator.
 
@@ -34,6 +36,7 @@ def stage1_loss(
         targets: true tokens, in the space's scale.
         progress: done share of training, 0..1.
         generator: on the CPU.
+        share: the rows of the batch that this process encodes; the loss is the whole batch's on every process.
 
     Returns:
         ``loss``, and its unweighted parts by name.
@@ -41,10 +44,12 @@ def stage1_loss(
     Raises:
         ComponentError: if betas or targets do not fit the components.
     """
-    with seeded(generator, betas.device):
+    with seeded(generator, betas.device), share.drawing():
         if config.loss == "mindeye":
-            return _mindeye(config, encoder, prior, betas, targets, progress, generator)
-        return _brainram_paper(config, encoder, prior, betas, targets, generator)
+            return _mindeye(config, encoder, prior, betas, targets, progress, generator, share)
+        if config.loss == "regression":
+            return _regression(config, encoder, prior, betas, targets, generator, share)
+        return _brainram_paper(config, encoder, prior, betas, targets, generator, share)
 
 
 def _mindeye(
@@ -55,6 +60,7 @@ def _mindeye(
     targets: Tensor,
     progress: float,
     generator: torch.Generator,
+    share: Share,
 ) -> dict[str, Tensor]:
     """BiMixCo for the first third, SoftCLIP afterwards, plus the weighted prior loss.
 
@@ -64,14 +70,14 @@ def _mindeye(
     wanted = unit_rows(targets)
     if progress < config.mixup_fraction:
         mix = draw_mix(len(betas), generator, concentration=config.mix_concentration, chance=config.mix_chance)
-        encoded = encoder(mix_betas(betas, mix))
-        contrast = bimixco(unit_rows(encoded.contrast), wanted, mix, config.tau)
+        encoded = encoder(share.mine(mix_betas(betas, mix)))
+        contrast = bimixco(unit_rows(share.everyone(encoded.contrast)), wanted, mix, config.tau)
     else:
-        encoded = encoder(betas)
+        encoded = encoder(share.mine(betas))
         done = (progress - config.mixup_fraction) / max(1 - config.mixup_fraction, 1e-9)
         tau = cosine_anneal(config.softclip_tau_start, config.softclip_tau_end, done)
-        contrast = softclip(unit_rows(encoded.contrast), wanted, tau)
-    error, _ = _predict(config, prior, encoded, targets, generator)
+        contrast = softclip(unit_rows(share.everyone(encoded.contrast)), wanted, tau)
+    error, _ = _predict(config, prior, encoded, targets, generator, share)
     return {"loss": contrast + config.prior_weight * error, "contrast": contrast, "error": error}
 
 
@@ -82,6 +88,7 @@ def _brainram_paper(
     betas: Tensor,
     targets: Tensor,
     generator: torch.Generator,
+    share: Share,
 ) -> dict[str, Tensor]:
     """gamma InfoNCE + (1 - gamma) MSE + beta MixCo.
 
@@ -90,11 +97,11 @@ def _brainram_paper(
     prior's own scale, as in the release.
     """
     wanted = unit_rows(targets)
-    error, estimate = _predict(config, prior, encoder(betas), targets, generator)
+    error, estimate = _predict(config, prior, encoder(share.mine(betas)), targets, generator, share)
     mix = draw_mix(len(betas), generator, concentration=config.mix_concentration, chance=config.mix_chance)
-    _, mixed = _predict(config, prior, encoder(mix_betas(betas, mix)), targets, generator)
-    nce = info_nce(unit_rows(estimate), wanted, config.tau)
-    mixco = mixco_nce(unit_rows(mixed), wanted, mix, config.tau)
+    _, mixed = _predict(config, prior, encoder(share.mine(mix_betas(betas, mix))), targets, generator, share)
+    nce = info_nce(unit_rows(share.everyone(estimate)), wanted, config.tau)
+    mixco = mixco_nce(unit_rows(share.everyone(mixed)), wanted, mix, config.tau)
     loss = eq6(nce, error, mixco, gamma=config.gamma, beta=config.beta)
     return {"loss": loss, "contrast": nce, "error": error, "mixco": mixco}
 
@@ -104,12 +111,40 @@ def eq6(nce: Tensor, error: Tensor, mixco: Tensor, *, gamma: float, beta: float)
     return gamma * nce + (1 - gamma) * error + beta * mixco
 
 
+def _regression(
+    config: Stage1Objective,
+    encoder: Encoder,
+    prior: Prior | None,
+    betas: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    share: Share,
+) -> dict[str, Tensor]:
+    """(1 - w) error + w (1 - cosine), without negatives.
+
+    Source: Mind Reader (commit 1981cdc) ``mse_cos`` with w = .6; Gu et al. (commit 306bfab) with w = 0.
+    """
+    encoded, wanted = encoder(share.mine(betas)), share.mine(targets)
+    if prior is None and config.distance == "absolute":
+        error = share.mean(F.l1_loss(encoded.tokens, wanted))
+    else:
+        error, _ = _predict(config, prior, encoded, targets, generator, share)
+    cosine = share.mean(F.cosine_similarity(encoded.tokens.flatten(1), wanted.flatten(1)).mean())
+    loss = (1 - config.cosine_weight) * error + config.cosine_weight * (1 - cosine)
+    return {"loss": loss, "error": error, "cosine": cosine}
+
+
 def _predict(
-    config: Stage1Objective, prior: Prior | None, encoded: Encoded, targets: Tensor, generator: torch.Generator
+    config: Stage1Objective,
+    prior: Prior | None,
+    encoded: Encoded,
+    targets: Tensor,
+    generator: torch.Generator,
+    share: Share,
 ) -> tuple[Tensor, Tensor]:
-    """Error, and the estimate that the contrastive part scores under ``brainram-paper``."""
+    """Error over the batch, and the estimate of one's own rows that ``brainram-paper`` scores."""
     if prior is None:
         scale = targets.shape[-1] if config.mse_scale is None else config.mse_scale
-        return scale * F.mse_loss(encoded.tokens, targets), encoded.contrast
-    loss, prediction = prior.loss(targets, encoded.tokens, generator)
-    return loss, prediction
+        return share.mean(scale * F.mse_loss(encoded.tokens, share.mine(targets))), encoded.contrast
+    loss, prediction = prior.loss(share.mine(targets), encoded.tokens, generator)
+    return share.mean(loss), prediction

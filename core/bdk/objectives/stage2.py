@@ -11,6 +11,7 @@ from bdk.interfaces import Fusion
 from bdk.objectives.configs import Stage2Objective
 from bdk.objectives.contrastive import info_nce, unit_rows
 from bdk.objectives.randomness import seeded
+from bdk.objectives.share import ALONE, Share
 
 
 def stage2_loss(
@@ -21,11 +22,22 @@ def stage2_loss(
     present: Bool[Tensor, "B K"],
     target: Float[Tensor, "B T D"],
     generator: torch.Generator,
+    share: Share = ALONE,
 ) -> dict[str, Tensor]:
     """gamma InfoNCE + (1 - gamma) MSE of the refined tokens.
 
     Source: BrainRAM eq. 12. The paper leaves open whether q or p + q is trained; ours is what the module returns,
     p + q by default ("c = p + q in the most ideal situation").
+
+    Args:
+        config: weights and temperature.
+        fusion: in train mode.
+        estimate: what is refined; on several processes the rows of this one alone, as ``neighbours`` and ``present``.
+        neighbours: their neighbours' tokens.
+        present: which of those there are.
+        target: true tokens of the whole batch.
+        generator: on the CPU.
+        share: which rows of the batch those are; the loss is the whole batch's on every process.
 
     Returns:
         ``loss``, and its unweighted parts ``contrast`` and ``error`` (plain mean squared error).
@@ -33,10 +45,10 @@ def stage2_loss(
     Raises:
         ComponentError: if the tensors do not fit the module.
     """
-    with seeded(generator, estimate.device):
+    with seeded(generator, estimate.device), share.drawing():
         refined = fusion(estimate, neighbours, present)
-    nce = info_nce(unit_rows(refined), unit_rows(target), config.tau)
-    error = F.mse_loss(refined, target)
+    nce = info_nce(unit_rows(share.everyone(refined)), unit_rows(target), config.tau)
+    error = share.mean(F.mse_loss(refined, share.mine(target)))
     loss = eq12(nce, config.mse_scale * error, gamma=config.gamma)
     return {"loss": loss, "contrast": nce, "error": error}
 

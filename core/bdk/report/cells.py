@@ -82,7 +82,7 @@ class Cell:
         high: upper end of it.
         spread: standard deviation between seeds; None with one seed.
         seeds: how many seeds were averaged.
-        chance: what reconstructions that know nothing score.
+        chance: what these reconstructions would score by chance, where the table's chance row says otherwise.
         attainable: share of what the noise ceiling allows, 0 at chance to 1 at the ceiling; None if not known.
         at_chance: whether the number cannot be told from chance.
         missing: why there is no value.
@@ -118,6 +118,10 @@ class Cell:
     def attainable_text(self) -> str:
         """The share of the attainable as printed; empty if it is not known."""
         return "" if self.attainable is None else f"{100 * self.attainable:.0f} % of ceiling"
+
+    def chance_text(self, column: Column) -> str:
+        """The row's own chance level as printed; empty where the chance row holds for it."""
+        return "" if self.chance is None else f"own chance {column.printed(self.chance)}"
 
     def spread_text(self, column: Column) -> str:
         """The spread between seeds as printed; empty with one seed."""

@@ -85,7 +85,7 @@ def loss_chart(curve: Curve) -> LossChart:
     points = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in zip(curve.steps, values, strict=True))
     levels = _log_levels(low, high) if curve.is_log else nice_levels(low, high)
     y_ticks = tuple(Tick(round(y(scale(level)), 1), f"{level:.4g}") for level in levels)
-    x_ticks = tuple(Tick(round(x(step), 1), f"{step:g}") for step in nice_levels(0, last, 4) if step <= last)
+    x_ticks = tuple(Tick(round(x(step), 1), f"{step:g}") for step in nice_levels(0, last, 4) if step == int(step))
     return LossChart(points, x_ticks, y_ticks)
 
 
@@ -121,7 +121,7 @@ def _interval_chart(position: int, column: Column, table: Table) -> IntervalChar
     shown = [(row, cell) for row, cell in rows if row.name != "chance"]
     if not any(row.kind == "run" for row, _ in shown):
         return None
-    chance = next((cell.chance for row, cell in shown if row.kind == "run" and cell.chance is not None), None)
+    chance = next((cell.value for row, cell in rows if row.name == "chance"), None)
     numbers = [x for _, cell in shown for x in (cell.value, cell.low, cell.high) if x is not None]
     low, high = _padded(*_ends([*numbers, *([chance] if chance is not None else [])], column))
 

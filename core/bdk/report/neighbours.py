@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bdk.artifacts import Artifact
+from bdk.report.cells import said
 from bdk.report.pictures import data_uri
 from bdk.report.records import Line, Record
 
@@ -90,7 +91,7 @@ def _retrieval(record: Record, artifact: Artifact, labels: tuple[str, ...]) -> R
 
 def _fact(key: str, value: Any) -> str:
     is_hash = isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32,}", value)
-    return f"{key.replace('_', ' ')}: {value[:12] if is_hash else value}"
+    return f"{key.replace('_', ' ')}: {value[:12] if is_hash else said(value)}"
 
 
 def _thumbs(artifact: Artifact) -> dict[int, np.ndarray]:

@@ -47,7 +47,7 @@ def how_to_read(
 
 
 def measured_remarks(lines: Sequence[Line], columns: Sequence[Column]) -> list[str]:
-    """What the measurements say of themselves: embedding scored in retrieval, noise ceiling, audits without findings."""
+    """What the measurements say of themselves: embedding scored in retrieval, noise ceiling, audits that were clean."""
     records = [record for line in lines for record in line.records]
     entries = [r.scores["metrics"].get(c.metric, {}) for c in columns if c.level == "retrieval" for r in records]
     scored = dict.fromkeys(str(entry["network"]) for entry in entries if entry.get("network"))
@@ -83,7 +83,10 @@ def _numbers(rows: Sequence[Row]) -> list[str]:
             "Seeds are averaged; ± is the standard deviation between them, and intervals are the mean of theirs."
         )
     if any(cell.at_chance for row in rows if row.kind == "run" for cell in row.cells):
-        found.append("°: cannot be told from chance.")
+        found.append(
+            "°: cannot be told from chance. Some metrics have a chance of their own in every row, as scores of wrong "
+            "pairs depend on what the pictures look like; it is told where it differs from the chance row."
+        )
     if any(row.is_oracle for row in rows):
         found.append(
             "Rows stamped oracle chose their pictures with the stimulus itself and take no part in comparisons."
@@ -111,8 +114,10 @@ def _recipes(columns: Sequence[Column]) -> list[str]:
     users: dict[str, list[str]] = {}
     for column in columns:
         if column.network and not column.is_split:
-            name = column.network + (f", standing in for {column.stand_in_for}" if column.stand_in_for else "")
+            is_pool = column.level == "retrieval"
+            name = f"top 1 {column.network}" if is_pool else column.network
+            name += f", standing in for {column.stand_in_for}" if column.stand_in_for else ""
             users.setdefault(name, []).append(column.label)
     networks = [f"{name} ({', '.join(labels)})" for name, labels in users.items()]
     found = [f"Preprocessing of the metrics: {', '.join(presets)}."] if presets else []
-    return [*found, f"Networks and pools of the metrics: {'; '.join(networks)}."] if networks else found
+    return [*found, f"Networks and pools: {'; '.join(networks)}."] if networks else found

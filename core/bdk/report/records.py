@@ -215,5 +215,5 @@ def single_line(record: Record) -> Line:
 
 
 def _of_spec(spec: RunSpec, records: tuple[Record, ...], failures: Mapping[int, str]) -> Line:
-    columns = getattr(spec, "columns", {})
+    columns = spec.columns
     return Line(row_name(spec), spec.label, records, failures, spec.reported, spec.ours, spec.note, columns)

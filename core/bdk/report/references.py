@@ -69,5 +69,5 @@ def _people(authors: str) -> str:
     ]
     names = [name for name in names if name != "others"]
     if len(names) > 2 or " and others" in authors:
-        return f"{names[0]} et al"
+        return f"{names[0]} et al."
     return " and ".join(names)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from bdk.report.cells import Cell, Column, said
 from bdk.report.table import Row, Table
 
-PER_METRIC = ("", "_low", "_high", "_spread", "_of_ceiling", "_mark", "_paper", "_missing")
+PER_METRIC = ("", "_low", "_high", "_spread", "_own_chance", "_of_ceiling", "_mark", "_paper", "_missing")
 
 
 def sheet(table: Table) -> str:
@@ -72,7 +72,7 @@ def _row(row: Row, table: Table) -> list[object]:
 
 
 def _parts(cell: Cell, column: Column) -> list[str]:
-    numbers = [_number(x, column.scale) for x in (cell.value, cell.low, cell.high, cell.spread)]
+    numbers = [_number(x, column.scale) for x in (cell.value, cell.low, cell.high, cell.spread, cell.chance)]
     paper = "" if cell.paper is None else repr(float(cell.paper))
     numbers.append(_number(cell.attainable, 1.0))
     return [*numbers, cell.mark, paper, "" if cell.value is not None else cell.missing]

@@ -62,7 +62,7 @@ def _of_one(table: Table, row: Row) -> list[str]:
             grid.append([_heading(column), f"missing: {cell.missing}"])
             continue
         beside = [by_name[name].cells[position] if name in known else Cell() for name in names]
-        if "chance" not in known:
+        if cell.chance is not None:
             beside[0] = Cell(value=cell.chance)
         grid.append([_heading(column), _score(cell, column), *(column.printed(other.value) for other in beside)])
     return _aligned(grid)

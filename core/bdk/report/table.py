@@ -130,8 +130,8 @@ def _columns_of(name: str, entries: Sequence[Mapping[str, Any]], registry: Regis
     level = info.level if info else ""
     found = dict.fromkeys(_identity(entry, level) for entry in measured)
     first = measured[0]
-    direction, unit = str(first.get("direction", direction)), str(first.get("unit", unit))
-    return [Column(name, label, direction, unit, *identity, level, len(found) > 1) for identity in found]
+    way, scale = str(first.get("direction", direction)), str(first.get("unit", unit))
+    return [Column(name, label, way, scale, *identity, level, len(found) > 1) for identity in found]
 
 
 def _identity(entry: Mapping[str, Any], level: str) -> tuple[str, str, str, str]:
@@ -142,7 +142,7 @@ def _identity(entry: Mapping[str, Any], level: str) -> tuple[str, str, str, str]
     """
     if level == "retrieval":
         pool = entry.get("pool")
-        return str(entry.get("preset", "")), f"1 of {pool}" if pool else "", "", ""
+        return str(entry.get("preset", "")), f"among {pool}" if pool else "", "", ""
     preset, network, published, weights = (str(entry.get(key, "")) for key in IDENTITY)
     return preset, network, published, weights
 
@@ -196,7 +196,7 @@ class _Builder:
         cell = average([_entry(record.scores["metrics"], column) for record in line.records])
         notes = []
         if cell.missing and line.records:
-            notes.append(self.notes.mark(f"{column.label}: {_first_line(cell.missing)}"))
+            notes.append(self.notes.mark(f"Missing: {_first_line(cell.missing)}"))
         if len(self.embeddings(self.lines, column)) > 1 and (scored := self.embeddings([line], column)):
             notes.append(self.notes.mark(f"Retrieval scored by: {', '.join(scored)}"))
         first = next(other for other in self.columns if other.metric == column.metric)
@@ -205,11 +205,18 @@ class _Builder:
         slips_here = [slip for slip in self.slips if slip.stands_at(*at)] if paper is not None else []
         return replace(
             cell,
+            chance=cell.chance if self._is_own_chance(cell, column) else None,
             paper=paper,
             mark=self.marks.get((line.name, column.metric), ""),
             notes=tuple(notes),
             paper_notes=tuple(self.notes.mark(_said(slip)) for slip in slips_here),
         )
+
+    def _is_own_chance(self, cell: Cell, column: Column) -> bool:
+        """Whether what a row would score by chance, printed, differs from what the chance row says."""
+        rows = [record.scores.get("baselines", {}).get("chance", {}) for line in self.lines for record in line.records]
+        common = {column.printed(_entry(row, column).get("value")) for row in rows}
+        return cell.chance is not None and common != {column.printed(cell.chance)}
 
     @staticmethod
     def embeddings(lines: Sequence[Line], column: Column) -> list[str]:

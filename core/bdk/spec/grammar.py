@@ -38,6 +38,7 @@ FILE_ONLY = (
     "metrics",
     "footnotes",
     "ours",
+    "unavailable",
 )
 
 NOT_PARTS = {"defaults", "reported", "grid", "rows", "columns"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
@@ -43,6 +44,8 @@ class Sweep:
     metrics: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     is_sweep: bool = False
+    cites_unavailable: bool = False
+    """Whether a row that lacks weights, data or a gallery is cited in place of being tried."""
 
 
 def load(
@@ -66,7 +69,8 @@ def load(
     raw = files.read(name, registry)
     given = [(key, parse_value(text)) for key, text in overrides]
     _refuse_swept(given, raw, name)
-    expanded = rows(raw, where=name)
+    near = Path(name).parent if name.endswith(".toml") else None
+    expanded = rows(raw, where=name, read=lambda other: files.read(other, registry, near=near))
     seeds = _seeds(raw, given, name)
     runs, cited = [], []
     for row in expanded:
@@ -83,7 +87,15 @@ def load(
         tuple(raw.get("metrics", ())),
         tuple(raw.get("footnotes", ())),
         bool(raw.get("variant") or raw.get("grid") or len(seeds) > 1),
+        _unavailable(raw, name) == "cite",
     )
+
+
+def _unavailable(raw: Raw, where: str) -> str:
+    word = raw.get("unavailable", "fail")
+    if word not in ("fail", "cite"):
+        raise SpecError(f"unavailable is {word!r}.", where=where, mend='Write unavailable = "cite" or "fail".')
+    return str(word)
 
 
 def _refuse_swept(given: Sequence[tuple[str, Any]], raw: Raw, where: str) -> None:
@@ -139,6 +151,7 @@ def _resolve(
         note=row.note,
         cite=tuple(raw.get("cite", ())),
         quick=quick,
+        columns=row.columns,
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bdk.errors import SpecError
-from bdk.spec.grammar import Raw
+from bdk.spec.grammar import OVERRIDABLE, Raw, merge
 
-ROW_KEYS = ("name", "label", "reported", "ours", "note", "run", "guides", "columns")
+ROW_KEYS = ("name", "label", "reported", "ours", "note", "run", "guides", "columns", "spec")
 """Keys of a variant that describe the row; all others are overrides."""
+SHARED = (*OVERRIDABLE, "when", "defaults")
+"""What a sweep says for all of its rows, those that take another spec included."""
+Read = Callable[[str], Raw]
 
 
 @dataclass
@@ -29,16 +32,21 @@ class Row:
     run: bool = True
 
 
-def rows(raw: Raw, *, where: str) -> list[Row]:
+def rows(raw: Raw, *, where: str, read: Read) -> list[Row]:
     """All rows of a spec, in the order they are written.
 
+    Args:
+        raw: the spec.
+        where: its name, for messages.
+        read: reads another spec that a row names (``spec = "mindeye"``).
+
     Raises:
-        SpecError: two rows share a name, or a grid is not a table of lists.
+        SpecError: two rows share a name, a grid is not a table of lists, or a row names a spec that is a sweep.
     """
     base = {key: value for key, value in raw.items() if key not in ("variant", "grid")}
-    found = [*_variants(raw, base, where), *_grid(raw, base, where)]
+    found = [*_variants(raw, base, where, read), *_grid(raw, base, where)]
     if not found:
-        found = [Row(str(raw["name"]), str(raw.get("label", raw["name"])), base, reported=raw.get("reported", {}))]
+        found = [_single(raw, base)]
     names = [row.name for row in found]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SpecError(f"Two rows are called {sorted(twice)[0]!r}.", where=where, mend="Give every variant its own name.")
@@ -52,23 +60,44 @@ def swept_keys(raw: Raw) -> set[str]:
     return keys | set(raw.get("grid", {}))
 
 
-def _variants(raw: Raw, base: Raw, where: str) -> Iterator[Row]:
+def _single(raw: Raw, base: Raw) -> Row:
+    name = str(raw["name"])
+    return Row(name, str(raw.get("label", name)), base, reported=raw.get("reported", {}), note=str(raw.get("note", "")))
+
+
+def _variants(raw: Raw, base: Raw, where: str, read: Read) -> Iterator[Row]:
     variants = raw.get("variant", [])
     if not isinstance(variants, list):
         raise SpecError("Variants are written as [[variant]] tables.", where=where)
     for number, variant in enumerate(variants, 1):
         name = str(variant.get("name", f"variant-{number}"))
+        about, start = _start(variant, base, f"{where}, row {name!r}", read)
         yield Row(
             name,
-            str(variant.get("label", name)),
-            base,
+            str(variant.get("label", about.get("label", name))),
+            start,
             tuple((key, value) for key, value in variant.items() if key not in ROW_KEYS or key == "guides"),
             variant.get("reported", {}),
             variant.get("columns", {}),
             bool(variant.get("ours", False)),
-            str(variant.get("note", "")),
+            str(variant.get("note", about.get("note", ""))),
             bool(variant.get("run", True)),
         )
+
+
+def _start(variant: Raw, base: Raw, where: str, read: Read) -> tuple[Raw, Raw]:
+    """What a row's overrides are laid on: the sweep, or the spec that the row names with the sweep laid on it.
+
+    Returns:
+        That spec's own words (label, note; nothing for a row of the sweep itself), and the tables.
+    """
+    if "spec" not in variant:
+        return {}, base
+    other = read(str(variant["spec"]))
+    if other.get("variant") or other.get("grid"):
+        raise SpecError(f"{variant['spec']!r} is a sweep itself.", where=where, mend="Name a spec of a single run.")
+    shared = {key: value for key, value in base.items() if key in SHARED}
+    return other, merge(other, shared, where=where)
 
 
 def _grid(raw: Raw, base: Raw, where: str) -> Iterator[Row]:

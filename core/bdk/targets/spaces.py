@@ -55,6 +55,7 @@ SPACES = [
     _clip("clip-vit-bigg14/pooled-image", "clip-vit-bigg14", 1, 1280, "image", "none", "image_embed"),
     _clip("clip-vit-b32/pooled", "clip-vit-b32", 1, 512, "image", "cls", "image_pooled"),
     _clip("clip-vit-b32/pooled-text", "clip-vit-b32", 1, 512, "text", "pooled", "text_pooled"),
+    Space("swav/instance", 1, 2048, "image", "cls", "bdk.targets.swav:SwavBackbone", {"weights": "swav-resnet50"}, pooled="swav/instance"),
     Space("sd-vae/latent", 4096, 4, "latent", "none", _LATENT, {"weights": "sd-vae", "side": 512}),
     Space("sd-vae/latent-40", 1600, 4, "latent", "none", _LATENT, {"weights": "sd-vae", "side": 320}),
 ]  # fmt: skip

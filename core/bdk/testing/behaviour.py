@@ -14,11 +14,13 @@ from bdk.errors import BdkError
 from bdk.testing.cases import ROWS, Case
 from bdk.testing.checking import NotRun, Violation, check
 from bdk.testing.components import not_module
-from bdk.testing.subject import Subject, chance, require_equal
+from bdk.testing.subject import Subject, require_equal
 
 CLOSE = 2e-4
 """Share of the largest number by which rounding may differ between batches of different sizes."""
 SHAPED = ("sizes-come-from-context",)
+FINITE = ("numbers-are-finite",)
+FIXED = ("chance-comes-from-the-generator",)
 
 
 @check("shapes", after=("builds",))
@@ -107,7 +109,18 @@ def inputs_stay(subject: Subject) -> None:
                 raise Violation(f"it wrote into {name} ({case.label})")
 
 
-@check("rows-do-not-mix", after=SHAPED)
+@check("chance-comes-from-the-generator", after=FINITE)
+def chance_comes_from_the_generator(subject: Subject) -> None:
+    """In evaluation mode equal seeds give equal numbers, whatever the chance of the process."""
+    for case in subject.cases:
+        part = subject.ready(case)
+        first = subject.call(part, case.copy(), seed=5, luck=1)
+        second = subject.call(part, case.copy(), seed=5, luck=2)
+        kind = "with equal seeds of the generator" if subject.probe.random else "in evaluation mode"
+        require_equal(first, second, f"called twice {kind}, it differs ({case.label})")
+
+
+@check("rows-do-not-mix", after=FIXED)
 def rows_do_not_mix(subject: Subject) -> None:
     """What it makes of one stimulus does not depend on the others of the batch."""
     for case in subject.cases:
@@ -128,20 +141,7 @@ def _stable(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in outputs.items() if tensor.ndim > 0}
 
 
-@check("chance-comes-from-the-generator", after=SHAPED)
-def chance_comes_from_the_generator(subject: Subject) -> None:
-    """In evaluation mode equal seeds give equal numbers, whatever the chance of the process."""
-    for case in subject.cases:
-        part = subject.ready(case)
-        with chance(1):
-            first = subject.call(part, case.copy(), seed=5)
-        with chance(2):
-            second = subject.call(part, case.copy(), seed=5)
-        kind = "with equal seeds of the generator" if subject.probe.random else "in evaluation mode"
-        require_equal(first, second, f"called twice {kind}, it differs ({case.label})")
-
-
-@check("state-comes-back", applies=not_module, after=SHAPED)
+@check("state-comes-back", applies=not_module, after=FIXED)
 def state_comes_back(subject: Subject) -> None:
     """Saved to safetensors and loaded strictly into a fresh copy, it gives the same numbers."""
     for case in subject.cases:
@@ -233,8 +233,8 @@ CHECKS = [
     one_stimulus_will_do,
     numbers_are_finite,
     inputs_stay,
-    rows_do_not_mix,
     chance_comes_from_the_generator,
+    rows_do_not_mix,
     state_comes_back,
     number_type_is_kept,
     device_is_kept,

@@ -95,8 +95,8 @@ CHECKS = [
     values_are_0_to_1,
     guides_matter,
     replace(behaviour.inputs_stay, after=SHAPED),
-    replace(behaviour.rows_do_not_mix, after=SHAPED),
-    replace(behaviour.chance_comes_from_the_generator, after=SHAPED),
+    behaviour.chance_comes_from_the_generator,
+    behaviour.rows_do_not_mix,
     missing_guides_are_named,
     behaviour.errors_are_the_projects,
 ]

@@ -19,6 +19,7 @@ STEPS, BATCH, RATE = 250, 32, 3e-3
 IDENTIFIED = 0.6
 """Share of two-way comparisons that a useful prior wins; chance stays below .58 for the 64 test stimuli."""
 SHAPED = ("sizes-come-from-context",)
+FINITE = ("numbers-are-finite",)
 
 
 def not_trained(subject: Subject) -> str:
@@ -72,7 +73,7 @@ def gradients_reach_the_condition(subject: Subject) -> None:
         raise Violation("its loss has no gradient with respect to the condition")
 
 
-@check("is-useful", after=SHAPED)
+@check("is-useful", after=FINITE)
 def is_useful(subject: Subject) -> None:
     """Fitted on data with a known truth, it does better than doing nothing."""
     fault = _MEASURED[subject.info.family](subject)
@@ -160,7 +161,7 @@ def _batches() -> Iterator[Tensor]:
         yield torch.randint(planted.TRAIN, (BATCH,), generator=draw)
 
 
-@check("missing-neighbours-do-not-matter", after=SHAPED)
+@check("missing-neighbours-do-not-matter", after=FINITE)
 def missing_neighbours(subject: Subject) -> None:
     """Whatever numbers stand in for a neighbour that is missing, the result is the same, and finite."""
     for case in subject.cases:

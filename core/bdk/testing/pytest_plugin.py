@@ -14,6 +14,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("bdk conformance")
     for report in kit.DONE:
         terminalreporter.write_line(f"{report.subject}: {report.counts()}")
-        for result in report.results:
+        for result in report.results if report.ok else ():
             if result.outcome == "skipped":
                 terminalreporter.write_line(f"    skipped {result.name}: {result.detail}")

@@ -205,7 +205,7 @@ def missing_is_nan(subject: Subject) -> None:
         raise Violation("an item without a picture must give NaN")
 
 
-@check("found-can-be-fetched", after=("fetch-gives-the-items",))
+@check("found-can-be-fetched", after=("missing-is-nan",))
 def found_can_be_fetched(subject: Subject) -> None:
     """What search returns, padding included, can be handed to fetch."""
     part = subject.probe.part()  # type: ignore[attr-defined]

@@ -117,9 +117,16 @@ class Subject:
             )
         self.tried.add(case.label)
 
-    def call(self, part: Any, inputs: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
-        """Call it without gradients; all outputs by name."""
-        with torch.no_grad():
+    def call(self, part: Any, inputs: Mapping[str, Tensor], seed: int = 0, luck: int = 0) -> dict[str, Tensor]:
+        """Call it without gradients; all outputs by name.
+
+        Args:
+            part: what is called.
+            inputs: with what.
+            seed: of the generator that it is given.
+            luck: seed of the generators that it should not use.
+        """
+        with chance(luck), torch.no_grad():
             return self.probe.call(part, dict(inputs), seed)
 
 

@@ -39,9 +39,11 @@ class Stage1(TrainConfig, Stage1Objective):
     standardise: Literal["voxel", "sample", "none"] = "voxel"
     """Scale of the betas: ``voxel`` z-scores each voxel by the training stimuli (Brain-Diffuser), ``sample`` each
     stimulus across its voxels (BrainRAM's release), ``none`` leaves them."""
-    estimates: Literal["in-sample", "holdout", "cross-fit"] = "in-sample"
+    estimates: Literal["in-sample", "holdout", "cross-fit", "none"] = "in-sample"
     """On which stimuli stage II will see estimates: those stage I was fitted on (the paper's way), a share kept from
-    it, or all of them by k-fold. It decides what stage I is fitted on, so it is an option of stage I."""
+    it, or all of them by k-fold. It decides what stage I is fitted on, so it is an option of stage I. ``none``: there
+    is no stage II, and no estimates of training stimuli are made (16 samples of MindEye's 257 x 768 tokens for 8,859
+    stimuli would take 112 GB)."""
     holdout: float = Field(0.2, gt=0, lt=1)
     """Share of the training stimuli kept from stage I when ``estimates = "holdout"``."""
     folds: int = Field(4, ge=2)

@@ -2,6 +2,10 @@
 
 Chance is a function of (seed, step): batch order, dropout and noise are drawn anew from them in every step. A
 training that resumes from a checkpoint therefore goes on exactly as if it had never stopped.
+
+Several processes (torchrun) train one model together: each takes its rows of every batch, gradients are summed, and
+all of them take the same step, which is the one that a single process would take, up to rounding. Batch, learning rate
+and number of steps are the spec's whatever their number.
 """
 
 from __future__ import annotations
@@ -16,14 +20,15 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from bdk.canonical import derive_seed
-from bdk.errors import StepFailedError
+from bdk.processes import AgreedError, crew
 from bdk.training.configs import TrainConfig
 
 Loss = Callable[[Tensor, float, torch.Generator], Mapping[str, Tensor]]
-"""(rows of the batch, share of the training done 0..1, generator) -> named scalars; ``loss`` is minimised."""
+"""(rows of the whole batch, share of the training done 0..1, generator) -> named scalars, the same on every process;
+``loss`` is minimised. Which rows a process computes is for the function to say (`bdk.objectives.share`)."""
 Row = dict[str, float]
 CHECKPOINT = "checkpoint"
 
@@ -58,8 +63,10 @@ def train(
         One row of losses a step, ``step`` and ``lr`` included.
 
     Raises:
-        StepFailedError: the loss is not finite.
+        StepFailedError: the loss is not finite, or there are more processes than rows in a batch.
     """
+    _require_enough(min(config.batch_size, n))
+    crew().join()
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision(config))
     module = nn.ModuleDict(dict(modules)).to(accelerator.device)
     optimiser = torch.optim.AdamW(_groups(module, config.weight_decay), lr=config.lr)
@@ -75,21 +82,51 @@ def train(
         with accelerator.autocast():
             parts = loss(batch, step / steps, generator)
         if not torch.isfinite(parts["loss"]):
-            raise StepFailedError(
+            raise AgreedError(
                 f"The loss is {parts['loss'].item()} at step {step}.",
                 mend="Lower the learning rate, or look at the data: `bdk data check`.",
             )
         optimiser.zero_grad(set_to_none=True)
         accelerator.backward(parts["loss"])
-        if config.clip:
-            accelerator.clip_grad_norm_(module.parameters(), config.clip)
-        optimiser.step()
+        _sum_gradients(module)
+        _step(module, optimiser, config.clip, accelerator.scaler)
         rows.append({"step": step, "lr": rate, **{key: value.item() for key, value in parts.items()}})
         on_row(rows[-1])
-        if (step + 1) % config.checkpoint_every == 0 and step + 1 < steps:
+        if crew().leads and (step + 1) % config.checkpoint_every == 0 and step + 1 < steps:
             _checkpoint(module, optimiser, rows, work)
     module.eval()
     return rows
+
+
+def _require_enough(batch: int) -> None:
+    if crew().count > batch:
+        raise AgreedError(
+            f"{crew().count} processes cannot share batches of {batch} stimuli.",
+            where="batch_size",
+            mend="Start fewer processes (torchrun --nproc-per-node), or set a larger batch.",
+        )
+
+
+def _sum_gradients(module: nn.Module) -> None:
+    """Add up the processes' gradients; each is that of the whole batch's loss through the process's own rows."""
+    if crew().count == 1:
+        return
+    found = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    for waiting in [distributed.all_reduce(gradient, async_op=True) for gradient in found]:
+        waiting.wait()
+
+
+def _step(module: nn.Module, optimiser: torch.optim.Optimizer, clip: float, scaler: Any) -> None:
+    """One step; with fp16 the gradients are brought back to their scale first, and one that overflowed is left out."""
+    if scaler is not None:
+        scaler.unscale_(optimiser)
+    if clip:
+        nn.utils.clip_grad_norm_(module.parameters(), clip)
+    if scaler is None:
+        optimiser.step()
+    else:
+        scaler.step(optimiser)
+        scaler.update()
 
 
 def _precision(config: TrainConfig) -> str:
@@ -167,10 +204,17 @@ def _flat_state(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]
 
 
 def _resume(module: nn.Module, optimiser: torch.optim.Optimizer, work: Path) -> list[Row]:
-    """Take up the last checkpoint, if there is one."""
-    if not (work / CHECKPOINT).is_file():
+    """Take up the last checkpoint, if there is one; on several processes the one that the leader names."""
+    pointer = work / CHECKPOINT
+    name = crew().say(pointer.read_text() if crew().leads and pointer.is_file() else "")
+    if not name:
         return []
-    folder = work / (work / CHECKPOINT).read_text()
+    rows = _take_up(module, optimiser, work / name)
+    crew().say()  # all have read it: the leader may replace it
+    return rows
+
+
+def _take_up(module: nn.Module, optimiser: torch.optim.Optimizer, folder: Path) -> list[Row]:
     tensors = load_file(folder / "state.safetensors")
     module.load_state_dict({k.removeprefix("module."): v for k, v in tensors.items() if k.startswith("module.")})
     state: dict[int, dict[str, Tensor]] = {}

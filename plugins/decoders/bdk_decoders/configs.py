@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from bdk.components import DecoderConfig
 from bdk.fingerprints import shipped_path
+from bdk.weights import folder_lacks, folder_of
 
 Noise = Literal["shared", "independent"]
 Precision = Literal["auto", "full", "half"]
@@ -40,11 +41,19 @@ class DemoConfig(DecoderConfig):
 class NearestConfig(DecoderConfig):
     """The best retrieved picture itself: what retrieval alone can do."""
 
+    search: Literal["estimate", "refined"] = "estimate"
+    """With what the gallery is searched: `estimate` shows what stage I's samples (or the query of the retriever)
+    found; `refined` searches once more with what stage II made of them (BrainRAM's Table 2, with RAM)."""
+
     def spaces(self) -> dict[str, str]:
         return {}
 
     def uses_neighbours(self) -> bool:
         return True
+
+    def searches_refined(self) -> bool:
+        """Whether the gallery is to be searched again with the guide's last word."""
+        return self.search == "refined"
 
 
 class LowLevelConfig(DecoderConfig):
@@ -63,6 +72,14 @@ class LowLevelConfig(DecoderConfig):
     def spaces(self) -> dict[str, str]:
         return {"low": self.space}
 
+    def lacks(self) -> list[str]:
+        """A line if the VAE is not on this machine; the demo world's is shipped."""
+        return [] if self.space.startswith("demo-") else folder_lacks(self.weights, "sd-vae", ("config.json",))
+
+    def sources(self) -> list[Path]:
+        """The VAE's folder: pictures painted with other weights have other content keys."""
+        return [] if self.space.startswith("demo-") else folder_of(self.weights, "sd-vae")
+
 
 class DiffusionConfig(DecoderConfig):
     """What every diffusion decoder loaded from a local folder has in common."""
@@ -80,12 +97,28 @@ class DiffusionConfig(DecoderConfig):
     """`shared`: sample s of every stimulus starts from the same noise, as the published scripts (one seed for all);
     then a picture does not depend on the batch it was made in. `independent`: noise of its own for each."""
 
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        """Name of the model's folder in the weights manifest, and the files that must be in it."""
+        raise NotImplementedError("a diffusion decoder's options say what its folder holds")
+
+    def lacks(self) -> list[str]:
+        """A line if the folder, or a part of the model, is not on this machine."""
+        return folder_lacks(self.weights, *self.model())
+
+    def sources(self) -> list[Path]:
+        """The model's folder: pictures painted with other weights have other content keys."""
+        return folder_of(self.weights, self.model()[0])
+
 
 _VD_PRESETS: dict[str, dict[str, Any]] = {
-    "mindeye": {"steps": 20, "guidance": 3.5, "mix": 0.0, "unconditional": "zeros", "sampler": "unipc"},
+    "mindeye": {
+        "steps": 20, "guidance": 3.5, "mix": 0.0, "unconditional": "zeros", "sampler": "unipc", "strength": 0.85
+    },
     "brainram-release": {"steps": 50, "guidance": 7.5, "mix": 0.5, "unconditional": "zeros", "sampler": "unipc"},
-    "brain-diffuser": {"steps": 50, "guidance": 7.5, "mix": 0.4, "unconditional": "encoded", "sampler": "ddim"},
-}
+    "brain-diffuser": {
+        "steps": 50, "guidance": 7.5, "mix": 0.4, "unconditional": "encoded", "sampler": "ddim", "strength": 0.75
+    },
+}  # fmt: skip
 
 
 class VersatileDiffusionConfig(DiffusionConfig):
@@ -112,6 +145,12 @@ class VersatileDiffusionConfig(DiffusionConfig):
     strength: float = Field(0.85, ge=0.0, le=1.0)
     """How much of the schedule to run when a `low` guide starts the picture: 1 ignores it. MindEye .85: 17 of 20 steps;
     Brain-Diffuser .75."""
+    image: str = "clip-vit-l14/image"
+    """Space id of the `image` guide. Another only with weights that were trained for it."""
+    text: str = "clip-vit-l14/text"
+    """Space id of the `text` guide. Another only with weights that were trained for it."""
+    low: str = "sd-vae/latent"
+    """Space id of the `low` guide: latents of the VAE in the folder, as many as the UNet paints."""
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +161,14 @@ class VersatileDiffusionConfig(DiffusionConfig):
         return {**_VD_PRESETS.get(preset, {}), **given}
 
     def spaces(self) -> dict[str, str]:
-        return {"image": "clip-vit-l14/image", "text": "clip-vit-l14/text", "low": "sd-vae/latent"}
+        return {"image": self.image, "text": self.text, "low": self.low}
+
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        unet = ("image_unet/config.json", "image_unet/diffusion_pytorch_model.safetensors")
+        return "versatile-diffusion", (*unet, "vae/config.json", "scheduler/scheduler_config.json")
+
+
+_STABLE_DIFFUSION = ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
 
 
 class SdImg2ImgConfig(DiffusionConfig):
@@ -138,12 +184,17 @@ class SdImg2ImgConfig(DiffusionConfig):
     """Share of the schedule that is run from the `low` guide; .8 is 40 of 50 steps. Without a `low` guide all steps."""
     side: int = Field(512, ge=64, le=2048, multiple_of=8)
     """Pixels of the pictures made."""
-    low: Literal["sd-vae/latent-40", "sd-vae/latent"] = "sd-vae/latent-40"
-    """Space of the `low` guide. `sd-vae/latent-40` (4 x 40 x 40, from 320 pixels) is decoded, resized to `side` and
-    encoded again, as published; any other size likewise, the right size is taken as it is."""
+    text: str = "sd14/text"
+    """Space id of the `text` guide. Another only with weights that were trained for it."""
+    low: str = "sd-vae/latent-40"
+    """Space id of the `low` guide. `sd-vae/latent-40` (4 x 40 x 40, from 320 pixels) is decoded, resized to `side` and
+    encoded again, as published; any other size likewise, the right size (`sd-vae/latent`) is taken as it is."""
 
     def spaces(self) -> dict[str, str]:
-        return {"text": "sd14/text", "low": self.low}
+        return {"text": self.text, "low": self.low}
+
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        return "sd14", _STABLE_DIFFUSION
 
 
 class IpAdapterConfig(DiffusionConfig):
@@ -170,6 +221,9 @@ class IpAdapterConfig(DiffusionConfig):
         spaces = {"image": f"{self.encoder}/pooled-image"}
         return {**spaces, "text": "sd14/text"} if self.base == "sd" else spaces
 
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        return f"ip-adapter-{self.base}", (*_STABLE_DIFFUSION, self.adapter)
+
 
 class UnclipConfig(DiffusionConfig):
     """StableUnCLIP: Stable Diffusion 2.1 conditioned on a noised CLIP image vector."""
@@ -190,6 +244,10 @@ class UnclipConfig(DiffusionConfig):
     def spaces(self) -> dict[str, str]:
         return {"image": f"{self.encoder}/pooled-image"}
 
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        normalizer = "image_normalizer/diffusion_pytorch_model.safetensors"
+        return "unclip", (*_STABLE_DIFFUSION, normalizer, "image_noising_scheduler/scheduler_config.json")
+
 
 class TorchscriptConfig(DecoderConfig):
     """A generator that a user exported as TorchScript (LAFITE, IC-GAN, ..)."""
@@ -205,6 +263,8 @@ class TorchscriptConfig(DecoderConfig):
     """Length of the noise vector that the generator takes first; 0 if it takes none (then every sample is the same)."""
     truncation: float = Field(1.0, gt=0.0, le=2.0)
     """Factor on the noise (its standard deviation)."""
+    unit: bool = False
+    """Whether every guide's vectors are brought to unit length first, as LAFITE and IC-GAN want their conditions."""
     output: Literal["0..1", "-1..1"] = "-1..1"
     """Range of the generator's pictures (B x 3 x H x W)."""
     batch: int = Field(8, ge=1)
@@ -216,3 +276,14 @@ class TorchscriptConfig(DecoderConfig):
 
     def spaces(self) -> dict[str, str]:
         return dict(self.guides)
+
+    def lacks(self) -> list[str]:
+        """A line if no exported generator is named, or it is not there."""
+        how = "Export yours once: torch.jit.trace(generator, example_inputs).save(FILE), then --decoder.path FILE"
+        if not self.path:
+            return [f"No exported generator is named. {how}"]
+        return [] if Path(self.path).is_file() else [f"There is no exported generator at {self.path!r}. {how}"]
+
+    def sources(self) -> list[Path]:
+        """The exported file."""
+        return [Path(self.path)] if self.path else []

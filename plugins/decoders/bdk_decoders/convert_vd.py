@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -39,7 +40,10 @@ def convert(source: Path, out: Path) -> Path:
     if (out / "image_unet").exists():
         raise WeightsMissingError("The folder to write already holds a model.", where=str(out), mend="Name another.")
     config = json.loads(_file(source / "image_unet", "config.json").read_text())
-    dual = merge(_state(source / "image_unet"), _state(source / "text_unet"), where=str(source))
+    image = _state(source / "image_unet")
+    if any(".transformers." in key for key in image):
+        raise WeightsMissingError("The image UNet is already in dual form.", where=str(source), mend="Use it as it is.")
+    dual = merge(image, _state(source / "text_unet"), where=str(source))
     _require_fit(config, dual, source)
     aside = out.with_name(out.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
@@ -59,10 +63,8 @@ def merge(image: dict[str, Tensor], text: dict[str, Tensor], *, where: str) -> d
     """One dual state dict of an image UNet's and a text UNet's.
 
     Raises:
-        WeightsMissingError: already dual, or the text UNet has other blocks than the image UNet.
+        WeightsMissingError: the text UNet has other blocks than the image UNet.
     """
-    if any(".transformers." in key for key in image):
-        raise WeightsMissingError("The image UNet is already in dual form.", where=where, mend="Use it as it is.")
     dual, lacking = {}, []
     for key, value in image.items():
         block = _BLOCK.match(key)
@@ -98,7 +100,11 @@ def _state(folder: Path) -> dict[str, Tensor]:
     """A state dict from safetensors, or from a `.bin` read without running any code of its own."""
     if (folder / f"{_WEIGHTS}.safetensors").is_file():
         return load_file(folder / f"{_WEIGHTS}.safetensors")
-    return torch.load(_file(folder, f"{_WEIGHTS}.bin"), map_location="cpu", weights_only=True)
+    path = _file(folder, f"{_WEIGHTS}.bin")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsMissingError(f"The file holds more than tensors: {error}", where=str(path)) from error
 
 
 def _convert_vae(source: Path, out: Path) -> None:

@@ -16,17 +16,16 @@ from bdk.weights import Manifest
 from bdk_decoders.configs import DiffusionConfig
 
 
-def model_folder(config: DiffusionConfig, name: str, needs: tuple[str, ...]) -> Path:
+def model_folder(config: DiffusionConfig) -> Path:
     """The folder of a decoder's model, with every part it needs.
 
     Args:
-        config: its ``weights`` option names the folder; empty to look up ``name`` in the weights manifest.
-        name: in the weights manifest.
-        needs: files that must be in it.
+        config: its ``weights`` option names the folder; empty to look its model up in the weights manifest.
 
     Raises:
         WeightsMissingError: the folder or a file is not there.
     """
+    name, needs = config.model()
     folder = Path(config.weights) if config.weights else Manifest.load().entry(name).path
     missing = [part for part in needs if not (folder / part).is_file()]
     if missing:

@@ -35,8 +35,7 @@ class IpAdapter:
     def __init__(self, config: IpAdapterConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context
         self.device, self.dtype = placement(config)
-        parts = ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json", config.adapter)
-        self.folder = model_folder(config, f"ip-adapter-{config.base}", parts)
+        self.folder = model_folder(config)
         self.vae = load_vae(self.folder / "vae", str(self.device), self.dtype)
         self.unet = self._with_adapter(load_unet(self.folder, torch.device("cpu"), torch.float32))
         self.prompt = empty_prompt(self.folder, context.spaces.get("text"))

@@ -22,7 +22,6 @@ from bdk_decoders.empty_prompt import empty_prompt
 from bdk_decoders.folders import ddim, load_unet, model_folder, paint, pixels_per_latent, placement
 from bdk_decoders.guides import as_latents, draw_noise, require_guides, require_size
 
-PARTS = ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
 
 
 class SdImg2Img:
@@ -39,7 +38,7 @@ class SdImg2Img:
     def __init__(self, config: SdImg2ImgConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context
         self.device, dtype = placement(config)
-        self.folder = model_folder(config, "sd14", PARTS)
+        self.folder = model_folder(config)
         self.unet = load_unet(self.folder, self.device, dtype)
         self.vae = load_vae(self.folder / "vae", str(self.device), dtype)
         self.unconditional = empty_prompt(self.folder, context.spaces.get("text"))["states"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from bdk.contexts import DecoderContext
 from bdk.devices import device as default_device
@@ -49,9 +50,14 @@ class Torchscript:
         pictures = []
         for rows in torch.arange(count * n).split(self.config.batch):
             inputs = [noise[rows] * self.config.truncation] if self.config.noise_dim else []
-            inputs += [_vector(guides[name][rows // n].float()) for name in names]
+            inputs += [self._condition(guides[name][rows // n].float()) for name in names]
             pictures.append(self._paint(inputs))
         return torch.cat(pictures).unflatten(0, (count, n))
+
+    def _condition(self, guide: Float[Tensor, "B T D"]) -> Tensor:
+        """A guide as the generator takes it: one token as a vector, of unit length if that is wanted."""
+        tokens = F.normalize(guide, dim=-1) if self.config.unit else guide
+        return tokens[:, 0] if tokens.shape[1] == 1 else tokens
 
     @torch.no_grad()
     def _paint(self, inputs: list[Tensor]) -> Float[Tensor, "N 3 H W"]:
@@ -62,10 +68,6 @@ class Torchscript:
                 where=self.config.path,
             )
         return (pictures / 2 + 0.5 if self.config.output == "-1..1" else pictures).clamp(0, 1)
-
-
-def _vector(guide: Float[Tensor, "B T D"]) -> Tensor:
-    return guide[:, 0] if guide.shape[1] == 1 else guide
 
 
 def _load(config: TorchscriptConfig, place: torch.device) -> torch.jit.ScriptModule:

@@ -21,13 +21,6 @@ from bdk_decoders.empty_prompt import empty_prompt
 from bdk_decoders.folders import load_unet, model_folder, own_scheduler, paint, pixels_per_latent, placement
 from bdk_decoders.guides import draw_noise, require_guides, require_size
 
-PARTS = (
-    "unet/config.json",
-    "vae/config.json",
-    "scheduler/scheduler_config.json",
-    "image_normalizer/diffusion_pytorch_model.safetensors",
-    "image_noising_scheduler/scheduler_config.json",
-)
 
 
 class Unclip:
@@ -44,7 +37,7 @@ class Unclip:
     def __init__(self, config: UnclipConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context
         self.device, self.dtype = placement(config)
-        self.folder = model_folder(config, "unclip", PARTS)
+        self.folder = model_folder(config)
         self.unet = load_unet(self.folder, self.device, self.dtype)
         self.vae = load_vae(self.folder / "vae", str(self.device), self.dtype)
         self.scale = load_file(self.folder / "image_normalizer" / "diffusion_pytorch_model.safetensors")

@@ -27,8 +27,6 @@ from bdk_decoders.dual_transformer import dual_unet, set_mix
 from bdk_decoders.folders import ddim, model_folder, on_device, paint, placement, unipc
 from bdk_decoders.guides import as_latents, draw_noise, require_guides, require_size
 
-PARTS = ("image_unet/config.json", "image_unet/diffusion_pytorch_model.safetensors", "vae/config.json",
-         "scheduler/scheduler_config.json")  # fmt: skip
 SIZES = {"image": (257, 768), "text": (77, 768)}
 
 
@@ -47,7 +45,7 @@ class VersatileDiffusion:
     def __init__(self, config: VersatileDiffusionConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context
         self.device, dtype = placement(config)
-        self.folder = model_folder(config, "versatile-diffusion", PARTS)
+        self.folder = model_folder(config)
         self.sizes = {name: _size(context.spaces.get(name), SIZES[name]) for name in SIZES}
         self.unet = on_device(load_dual(self.folder / "image_unet", self.sizes["text"][0]), self.device, dtype)
         self.vae = load_vae(self.folder / "vae", str(self.device), dtype)

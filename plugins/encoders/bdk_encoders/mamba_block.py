@@ -57,5 +57,6 @@ class MambaBlock(nn.Module):
         inner = F.silu(self.conv1d(inner.mT)[..., :length]).mT
         step, b, c = self.x_proj(inner).split([self.dt_rank, self.state, self.state], dim=-1)
         step = F.softplus(self.dt_proj(step))
-        mixed = selective_scan(inner, step, -self.A_log.float().exp(), b, c, kernel=self.kernel)
+        rate = self.A_log.to(torch.promote_types(self.A_log.dtype, torch.float32)).exp()
+        mixed = selective_scan(inner, step, -rate, b, c, kernel=self.kernel)
         return self.out_proj((mixed + inner * self.D) * F.silu(gate))

@@ -51,6 +51,11 @@ class Ridge(nn.Module):
         for name in ("target_mean", "target_deviation", "predicted_mean", "predicted_deviation"):
             self.register_buffer(name, torch.zeros(tokens, dim))
 
+    @property
+    def is_transductive(self) -> bool:
+        """Whether a prediction depends on the stimuli that are predicted with it."""
+        return self.config.renorm == "test_set"
+
     @torch.no_grad()
     def solve(self, betas: Float[Tensor, "B V"], targets: Float[Tensor, "B T D"]) -> None:
         """Choose each token's penalty and solve for its weights.

@@ -35,6 +35,7 @@ def selective_scan(
     Raises:
         MissingExtraError: if the kernel asked for is not installed, or cannot work on this device or number type.
     """
+    x, step, b, c = (t.to(a.dtype) for t in (x, step, b, c))  # never in half precision
     if kernel == "auto":
         kernel = next(name for name in ("cuda", "compiled", "torch") if not _missing(name, x))
     elif missing := _missing(kernel, x):

@@ -75,6 +75,7 @@ class DiffusionProcess(nn.Module):
             ComponentError: a condition of another space, or numbers that are not finite.
         """
         self._require_condition(condition)
+        condition = condition.to(torch.promote_types(condition.dtype, torch.float32))  # steps add up: never in half
         rows = len(condition)
         repeated = condition.repeat_interleave(n, 0)
         shared = self.config.noise == "shared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,6 +15,9 @@ class ExactConfig(GalleryConfig):
 
     block: int = Field(65_536, ge=1)
     """Gallery rows compared at once; 65,536 rows of 768 numbers need 200 MB in single precision."""
+    keep_gb: float = Field(1.0, ge=0)
+    """Galleries up to this many gigabytes in single precision stay in memory between searches, so that a key alone is
+    compared at the speed of memory; larger ones are read anew, block by block."""
 
 
 class FaissConfig(GalleryConfig):
@@ -23,8 +27,9 @@ class FaissConfig(GalleryConfig):
     """Inverted lists visited per query; 0 takes the manifest's value. More is slower and finds more."""
     ef_search: int = Field(0, ge=0)
     """Candidates an HNSW index keeps; 0 takes the index's own value."""
-    oversample: int = Field(8, ge=1)
-    """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings."""
+    oversample: int = Field(0, ge=0)
+    """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings; 0 takes 2 for
+    8-bit codes, which are nearly exact, and 8 for product quantisation."""
     rerank: bool = True
     """Whether candidates are ranked again with the stored embeddings. A gallery without any cannot, and says so."""
     io_flags: tuple[Literal["mmap", "read-only", "ondisk-same-dir"], ...] = ()
@@ -41,8 +46,15 @@ class NamedGalleryConfig(FaissConfig):
     the index is exact."""
     block: int = Field(65_536, ge=1)
     """Gallery rows the exact scan compares at once."""
+    keep_gb: float = Field(1.0, ge=0)
+    """Galleries up to this many gigabytes in single precision stay in memory between searches, so that a key alone is
+    compared at the speed of memory; larger ones are read anew, block by block."""
     n: int | None = Field(None, ge=1)
     """Size of the demo world's stand-in; none takes its own. No meaning for real galleries."""
+
+    def lacks(self, world: Mapping[str, object]) -> list[str]:
+        """A line if the gallery's folder is not known; a world's stand-in needs none."""
+        return [] if world and self.root is None else super().lacks(world)
 
 
 class Laion2bConfig(NamedGalleryConfig):
@@ -94,6 +106,11 @@ class FrozenConfig(PictureConfig):
     between machines stays far below; another model's keys stay far above."""
     root: str | None = None
     """Folder that picture paths of the record are relative to; none takes the folder that the record names."""
+
+    def lacks(self, world: Mapping[str, object]) -> list[str]:
+        """A line if the recorded folder is not there."""
+        folder = Path(self.folder).expanduser()
+        return [] if folder.is_dir() else [f"No search is recorded in {folder}. Record one: retriever.record in a run."]
 
     def sources(self) -> list[Path]:
         """The recorded folder: a run's content keys depend on it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 from bdk.contexts import RetrieverContext
@@ -29,9 +31,8 @@ class Exact(GalleryRetriever):
                 where="retriever.root",
                 mend="Pass --retriever.root FOLDER.",
             )
-        super().__init__(
-            config, context, find_gallery("exact", config.root), lambda g: Scan(g, config.search_in, config.block)
-        )
+        root = find_gallery("exact", config.root)
+        super().__init__(config, context, root, lambda g: Scan(g, config.search_in, config.block, 1e9 * config.keep_gb))
 
 
 class Scan:
@@ -41,24 +42,36 @@ class Scan:
         gallery: what to scan.
         within: the embeddings of its images or of its captions.
         block: rows compared at once.
+        keep: bytes up to which the gallery stays in memory in single precision, so that it is converted once.
     """
 
     label = "exact"
 
-    def __init__(self, gallery: Gallery, within: Modality, block: int) -> None:
+    def __init__(self, gallery: Gallery, within: Modality, block: int, keep: float) -> None:
         self.stored: Rows = gallery.embeddings(within)
         self.block = block
+        self._keeps = 4 * len(gallery) * gallery.manifest.dim <= keep
+        self._kept: list[tuple[int, Tensor]] = []
 
     def candidates(self, keys: Float[Tensor, "B P"], m: int) -> Neighbours:
         """The m nearest rows of each key; each block is read once, however many keys there are."""
         ids = torch.full((len(keys), m), -1, dtype=torch.int64)
         scores = torch.full((len(keys), m), -torch.inf)
-        for start, rows in self.stored.blocks(self.block):
-            block = torch.from_numpy(np.asarray(rows, dtype=np.float32))
+        for start, block in self._blocks():
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 part = slice(first, first + _KEYS_AT_ONCE)
                 ids[part], scores[part] = _merge(ids[part], scores[part], keys[part] @ block.T, start)
         return Neighbours(ids, scores)
+
+    def _blocks(self) -> Iterable[tuple[int, Float[Tensor, "N P"]]]:
+        """(first id, rows) in single precision."""
+        if self._keeps and not self._kept:
+            self._kept = list(self._read())
+        return self._kept or self._read()
+
+    def _read(self) -> Iterator[tuple[int, Float[Tensor, "N P"]]]:
+        for start, rows in self.stored.blocks(self.block):
+            yield start, torch.from_numpy(np.array(rows)).float()
 
 
 def _merge(

@@ -68,12 +68,14 @@ class IndexSearch:
         self._set("nprobe", nprobe)
         self._set("efSearch", config.ef_search)
         self.exact_after = gallery.has_embeddings(config.search_in) and config.rerank
+        coarse = 2 if "ScalarQuantizer" in self.facts["kind"] else 8
+        self.oversample = (config.oversample or coarse) if self.facts["lossy"] and self.exact_after else 1
         self.index = self._on_device(self.opened.index)
         self.label = f"faiss {self.facts['kind']}" + (f", nprobe {nprobe}" if nprobe else "")
 
     def candidates(self, keys: Float[Tensor, "B P"], m: int) -> Neighbours:
         """What the index holds for the m best rows of each key; a lossy index is asked for more."""
-        width = min(m * self.config.oversample, self.facts["n"]) if self.facts["lossy"] and self.exact_after else m
+        width = min(m * self.oversample, self.facts["n"])
         parts = [
             self._search(keys[start : start + _KEYS_AT_ONCE], width) for start in range(0, len(keys), _KEYS_AT_ONCE)
         ]

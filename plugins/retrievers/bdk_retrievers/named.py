@@ -48,4 +48,4 @@ def _backend(config: NamedGalleryConfig, gallery: Gallery) -> Any:
         from bdk_retrievers.faiss import IndexSearch
 
         return IndexSearch(gallery, config)
-    return Scan(gallery, config.search_in, config.block)
+    return Scan(gallery, config.search_in, config.block, 1e9 * config.keep_gb)

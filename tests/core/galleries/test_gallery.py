@@ -78,7 +78,7 @@ def test_embeddings_that_are_not_there_are_named(gallery_folder, rows, tmp_path)
 def test_rows_that_are_not_of_unit_length_are_refused(rows, tmp_path):
     bad = rows(5, 4)
     bad[3] *= 1.5
-    with pytest.raises(DataError, match=r"1 of 5 .* row 3"):
+    with pytest.raises(DataError, match=r"1 of 5 .*row 3"):
         GalleryWriter(tmp_path / "g").add({"image": bad}, {"caption": list("abcde")})
     bad[3] = np.nan
     with pytest.raises(DataError, match="row 3"):

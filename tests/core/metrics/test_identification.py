@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import correlation as scipy_distance
-
 from bdk.metrics.correlation import DOUBLE_BELOW, cross_correlation, paired_correlation
 from bdk.metrics.identification import correlation_distance, two_way, two_way_rates
+from scipy.spatial.distance import correlation as scipy_distance
 
 
 def published_two_way(stimuli: np.ndarray, reconstructions: np.ndarray) -> float:

@@ -7,17 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.distance import correlation as scipy_distance
-from skimage.color import rgb2gray
-from skimage.metrics import structural_similarity
-from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
-
 from bdk.metrics import modules
 from bdk.metrics.networks import FeatureNetwork, NetworkSet
 from bdk.metrics.plugin import METRICS, VARIANTS
 from bdk.metrics.presets import MINDEYE
 from bdk.registry import resolve
+from scipy.spatial.distance import correlation as scipy_distance
+from skimage.color import rgb2gray
+from skimage.metrics import structural_similarity
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 
 def at(images: Tensor, size: int) -> Tensor:

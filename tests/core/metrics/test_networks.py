@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from torch import nn
-
 from bdk.errors import DataError, WeightsMissingError
 from bdk.metrics import architectures
 from bdk.metrics.networks import LAYERS, NetworkSet
 from bdk.metrics.presets import BRAIN_DIFFUSER, IMAGENET, MINDEYE
 from bdk.weights import Manifest
+from torch import nn
 
 
 def normalised(images: torch.Tensor, size: int) -> torch.Tensor:

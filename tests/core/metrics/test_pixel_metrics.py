@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from skimage.color import rgb2gray
-from skimage.metrics import structural_similarity
-
 from bdk.metrics.pixcorr import pixcorr
 from bdk.metrics.ssim import grey, ssim
+from skimage.color import rgb2gray
+from skimage.metrics import structural_similarity
 
 OPTIONS = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
 

@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from bdk.errors import SpecError
 from bdk.metrics.retrieval import retrieval_scores, retrieve, rivals, success_probability
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torchvision.transforms.functional import InterpolationMode
-from torchvision.transforms.functional import resize as torchvision_resize
-
 from bdk.errors import DataError, UnknownNameError
 from bdk.metrics.presets import BRAIN_DIFFUSER, MINDEYE, preset_named
 from bdk.metrics.resize import first_steps, resize
 from bdk.metrics.sources import ArrayPictures, IndexedPictures, as_candidates, as_pictures
+from PIL import Image
+from torchvision.transforms.functional import InterpolationMode
+from torchvision.transforms.functional import resize as torchvision_resize
 
 
 def test_bytes_and_floats_of_one_picture_are_the_same(stimuli):

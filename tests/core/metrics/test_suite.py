@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 import torch
-
 from bdk.errors import DataError, UnknownNameError
 from bdk.metrics import NetworkSet, Score, score_images
 from bdk.metrics.baselines import CHANCE, MEAN, NEAREST, baseline_scores, mean_image, nearest_training_images
 from bdk.metrics.modules import PixCorr
 from bdk.metrics.presets import BRAIN_DIFFUSER, MINDEYE
+
 from tests.core.metrics.test_modules import tiny_network
 
 FAST = ["pixcorr", "alex2", "alex5", "clip", "eff"]
@@ -68,7 +68,11 @@ def test_other_weights_do_not_reuse_features(stimuli, reconstructions, tmp_path)
         network = tiny_network("clip-vit-l14")
         network.weights_sha256 = sha
         score_images(
-            stimuli, reconstructions, networks=NetworkSet({network.name: network}), metrics=["clip"], feature_cache=tmp_path
+            stimuli,
+            reconstructions,
+            networks=NetworkSet({network.name: network}),
+            metrics=["clip"],
+            feature_cache=tmp_path,
         )
         assert network.pictures_seen == 16
 

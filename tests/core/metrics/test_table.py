@@ -44,7 +44,14 @@ def test_columns_of_one_metric_stand_together():
 def test_lines_show_stand_ins_stamps_and_missing_reasons():
     scores = {
         "clip": Score(
-            0.937, 0.9, 0.95, 0.5, unit="percent", network="tiny-clip/embedding", stand_in_for="clip-vit-l14", name="clip"
+            0.937,
+            0.9,
+            0.95,
+            0.5,
+            unit="percent",
+            network="tiny-clip/embedding",
+            stand_in_for="clip-vit-l14",
+            name="clip",
         ).stamped("oracle"),
         "swav": Score(None, direction="down", name="swav", missing="bdk weights fetch swav-resnet50"),
         "eff": Score(0.7121, direction="down", unit="correlation_distance", name="eff"),

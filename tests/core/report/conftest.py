@@ -65,12 +65,14 @@ class Bench:
     Args:
         store: where the artifacts go.
         n: test stimuli.
-        pictures: gives picture i of the stimuli.
+        stimulus: gives picture i of the stimuli.
+        caption: gives its caption.
     """
 
     store: Store
     n: int = 12
     stimulus: Callable[[int], np.ndarray] = field(default=lambda i: _flat(i))
+    caption: Callable[[int], str] = field(default=lambda i: f"a red <ball> number {i}")
     runs: list[PlannedRun] = field(default_factory=list)
     cited: list[Cited] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Bench:
             "name": "demo", "subject": "subj01", "split_name": split, "split_sha256": digest([split, self.n]),
             "stimulus_ids": [f"scene-{i:03d}" for i in range(total)],
             "split": ["train"] * 3 + ["test"] * self.n, "train_rows": [0, 1, 2], "test_rows": list(range(3, total)),
-            "captions": [[f"a red <ball> number {i}"] for i in range(total)], "stamps": {"data": STAMP}, "world": {},
+            "captions": [[self.caption(i)] for i in range(total)], "stamps": {"data": STAMP}, "world": {},
             "groups": None, "fingerprint": "f00d",
         }  # fmt: skip
 

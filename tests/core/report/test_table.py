@@ -134,7 +134,7 @@ def test_baselines_stand_once_when_rows_agree_on_them(bench, scores):
     bench.row("a", [scores(12, 0.6), scores(12, 0.61)])
     bench.row("b", scores(12, 0.9))
     names = [r.name for r in built(bench).rows if r.kind in ("baseline", "ceiling")]
-    assert names == ["chance", "mean image", "nearest training image", "noise ceiling"]
+    assert names == ["chance", "mean image", "nearest training image"]
 
 
 def test_baselines_that_differ_name_their_rows(bench, scores):
@@ -144,11 +144,60 @@ def test_baselines_that_differ_name_their_rows(bench, scores):
     assert labels == ["mean image (A)", "mean image (B)"]
 
 
+def test_the_baseline_that_most_rows_share_is_called_that_of_all_others(bench, scores):
+    for name in "abc":
+        bench.row(name, {"clip": scores(12, 0.6)["clip"]} if name == "b" else scores(12, 0.6))
+    labels = [r.label for r in built(bench).rows if r.name == "mean image"]
+    assert sorted(labels) == ["mean image (all other rows)", "mean image (b)"]
+
+
+def test_the_noise_ceiling_has_a_row_and_every_number_its_share_of_it(bench):
+    bench.row("a", {"image_retrieval": np.full(12, 0.4)})
+    table = built(bench)
+    assert cell(table, "noise ceiling", "image_retrieval").value == 0.9
+    assert cell(table, "a", "image_retrieval").attainable_text == "50 % of ceiling"
+    assert any("0.07 / 0.24 / 0.61" in remark for remark in table.remarks)
+
+
+def test_retrieval_keeps_one_column_and_says_what_each_row_was_scored_by(bench):
+    entry = {"value": 0.3, "network": "image guide, estimate", "pool": 12, "preset": "definition", "unit": "percent"}
+    bench.row("none", {"image_retrieval": np.full(12, 0.3)}, entries={"image_retrieval": entry})
+    bench.row("ram", {"image_retrieval": np.full(12, 0.4)})
+    table = built(bench)
+    assert len(table.columns) == 1 and table.columns[0].network == "among 12"
+    said = [table.footnotes[cell(table, name, "image_retrieval").notes[0]] for name in ("none", "ram")]
+    assert said == ["Retrieval scored by: image guide, estimate", "Retrieval scored by: image guide, refined"]
+
+
+def test_retrieval_among_another_number_of_candidates_is_another_column(bench):
+    entry = {"value": 0.3, "network": "image guide, refined", "pool": 300, "preset": "definition", "unit": "percent"}
+    bench.row("a", {"image_retrieval": np.full(12, 0.3)}, entries={"image_retrieval": entry})
+    bench.row("b", {"image_retrieval": np.full(12, 0.4)})
+    assert [c.network for c in built(bench).columns] == ["among 300", "among 12"]
+
+
 def test_a_number_at_chance_says_so(bench):
     bench.row("a", {"clip": np.full(12, 0.51)})
     bench.row("b", {"clip": np.full(12, 0.60)})
     table = built(bench)
     assert cell(table, "a", "clip").at_chance and not cell(table, "b", "clip").at_chance
+
+
+def test_a_rows_own_chance_is_told_where_the_chance_row_says_otherwise(bench):
+    entry = {
+        "value": 0.30,
+        "low": 0.2,
+        "high": 0.4,
+        "chance": -0.1,
+        "preset": "mindeye",
+        "direction": "up",
+        "unit": "corr",
+    }
+    bench.row("a", {"pixcorr": np.full(12, 0.3), "clip": np.full(12, 0.8)}, entries={"pixcorr": entry})
+    table = built(bench)
+    column = table.columns[0]
+    assert cell(table, "a", "pixcorr").chance_text(column) == "own chance \N{MINUS SIGN}0.100"
+    assert cell(table, "a", "clip").chance is None and cell(table, "chance", "clip").value == 0.5
 
 
 def test_a_permutation_test_decides_about_chance_before_the_interval(bench):
