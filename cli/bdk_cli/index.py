@@ -64,6 +64,9 @@ def build(
     device: Annotated[str, typer.Option("--device", help="Where --embed computes.")] = "cpu",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the training sample.")] = 0,
     lists: Annotated[int, typer.Option("--lists", help="Inverted lists; 0 chooses by size.")] = 0,
+    index_only: Annotated[
+        bool, typer.Option("--index-only", help="Do without the embeddings afterwards; scores are then approximate.")
+    ] = False,
     licence: Licence = "",
     language: Language = None,
     cluster: Annotated[
@@ -93,6 +96,7 @@ def build(
         _modalities(only),
         seed,
         lists,
+        index_only,
         facts,
     )
     if cluster:

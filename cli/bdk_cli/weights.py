@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ def list_(as_json: AsJson = False) -> None:
     from bdk.weights import KNOWN, Manifest, how_to_get
 
     manifest = Manifest.load()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in [*KNOWN, *(name for name in manifest.entries if name not in KNOWN)]:
         entry, known = manifest.entries.get(name), KNOWN.get(name)
         here = entry is not None and entry.path.exists()

@@ -65,7 +65,8 @@ def _checked(method: Any, check: Check, named: str, context: Any) -> Any:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = args
         try:
-            given = tuple(signature.bind(self, *args, **kwargs).arguments.values())[1:]
+            bound = signature.bind(self, *args, **kwargs)
+            given = (*bound.args[1:], *bound.kwargs.values())
             returned = method(self, *args, **kwargs)
             check(returned, given, context)
         except Broken as fault:

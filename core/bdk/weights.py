@@ -265,7 +265,7 @@ def folder_lacks(folder: str, name: str, needs: Iterable[str]) -> list[str]:
 
 
 def folder_of(folder: str, name: str) -> list[Path]:
-    """A model's folder as the source that content keys follow: the named one, or the manifest's; none if it has none."""
+    """A model's folder as the source that content keys follow: the named one, or the manifest's, or none."""
     entry = Manifest.load().entries.get(name)
     return [Path(folder).expanduser()] if folder else [entry.path] if entry else []
 

@@ -180,7 +180,7 @@ def test_adjusted_tables_keep_their_names_and_never_exceed_one():
 def test_an_unknown_adjustment_and_impossible_p_values_are_refused():
     with pytest.raises(ValueError, match="holm"):
         adjust([0.1], "sidak")
-    with pytest.raises(ValueError, match="0..1"):
+    with pytest.raises(ValueError, match=r"0\.\.1"):
         adjust([1.5])
 
 

@@ -16,15 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bdk.canonical import digest
-from bdk.errors import DataError
+from bdk.errors import DataError, SpecError
 from bdk.galleries.blocks import Piece, build_block, merge_blocks, train
 from bdk.galleries.checking import write_seal
 from bdk.galleries.gallery import Rows
 from bdk.galleries.index_plans import Choice, IndexPlan, choose_index
-from bdk.galleries.layouts import Layout, ShardFiles, read_layout
+from bdk.galleries.layouts import Layout, read_layout
 from bdk.galleries.manifest import (
     MANIFEST,
     FileEntry,
@@ -35,13 +33,10 @@ from bdk.galleries.manifest import (
     read_manifest,
     write_manifest,
 )
-from bdk.galleries.metadata import copy_parquet
-from bdk.galleries.writing import describe_file, require_unit, write_shard
+from bdk.galleries.shards import Map, Tell, prepare_shards, write_json
+from bdk.galleries.writing import describe_file
 
 WORK = "building"
-_CHECKED_AT_ONCE = 65_536
-Tell = Callable[[str, int, int], None]
-Map = Callable[[Callable[..., Any], list[tuple]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,8 @@ class BuildOptions:
         index: which embeddings are indexed: ``image``, ``text`` or both.
         seed: of the training sample and of k-means.
         nlist: inverted lists; 0 chooses by size.
+        index_only: whether the gallery does without the embeddings once they are indexed; scores are then the
+            index's own.
         facts: further fields of the manifest (licence, source, languages, clip_model, ...).
     """
 
@@ -70,6 +67,7 @@ class BuildOptions:
     index: tuple[Modality, ...] = ("image",)
     seed: int = 0
     nlist: int = 0
+    index_only: bool = False
     facts: Mapping[str, Any] | None = None
 
 
@@ -94,18 +92,29 @@ def build_gallery(
         DataError: the embeddings are not a table of unit vectors, or the folder holds another build.
     """
     layout = read_layout(source)
+    _check_options(options)
     choice = choose_index(layout.n, layout.dim, options.memory, options.kind, options.on_disk, options.nlist)
     identity = _identity(layout, options, choice.plan)
     if (out / MANIFEST).is_file() and not (out / WORK).is_dir():
         return _finished(out, identity)
     work = _open_work(out, identity)
-    shards = _shards(layout, out, work, options, map, tell)
+    shards = prepare_shards(layout, out, work, options.copy, map, tell)
     indexes = {m: _index(shards[m], out, work / m, choice, options, map, tell) for m in options.index if m in shards}
     manifest = _manifest(layout, shards, indexes, options, {"build": identity, "kind": choice.plan.kind})
     write_seal(out, manifest.files())
     write_manifest(out, manifest)
     shutil.rmtree(work)
     return manifest
+
+
+def _check_options(options: BuildOptions) -> None:
+    """Refuse what would leave a gallery that nothing can search."""
+    if options.index_only and (options.kind in (None, "flat") or options.copy):
+        raise SpecError(
+            "A gallery without embeddings needs an index, and copies none.",
+            where="--index-only",
+            mend="Name one of ivf-flat, ivf-sq8, opq-ivf-pq with --type, and leave --copy out.",
+        )
 
 
 def _identity(layout: Layout, options: BuildOptions, plan: IndexPlan) -> str:
@@ -137,48 +146,8 @@ def _open_work(out: Path, identity: str) -> Path:
             mend="Finish it with the same command, delete that folder, or choose another --out.",
         )
     work.mkdir(parents=True, exist_ok=True)
-    _write_json(marker, identity)
+    write_json(marker, identity)
     return work
-
-
-def _shards(
-    layout: Layout, out: Path, work: Path, options: BuildOptions, map: Map, tell: Tell
-) -> dict[str, tuple[FileEntry, ...]]:
-    """Check, hash and (if asked) copy every shard, one piece of work each."""
-    marks = [work / f"shard-{number:05d}.json" for number in range(len(layout.shards))]
-    numbered = enumerate(zip(layout.shards, marks, strict=True))
-    todo = [
-        (shard, str(out), str(mark), options.copy, number) for number, (shard, mark) in numbered if not mark.is_file()
-    ]
-    for done, _ in enumerate(map(prepare_shard, todo), start=len(marks) - len(todo) + 1):
-        tell("check shards", done, len(marks))
-    told = [json.loads(mark.read_text()) for mark in marks]
-    return {part: tuple(FileEntry(**row[part]) for row in told) for part in told[0]}
-
-
-def prepare_shard(shard: ShardFiles, out: str, mark: str, copy: bool, number: int) -> None:
-    """Check that a shard's rows have unit length, hash its files, copy them if asked, and leave a mark."""
-    entries: dict[str, FileEntry] = {}
-    for modality, path in shard.embeddings.items():
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        for start in range(0, len(rows), _CHECKED_AT_ONCE):
-            require_unit(rows[start : start + _CHECKED_AT_ONCE], f"{path}, from row {start}")
-        if copy:
-            entries[modality] = write_shard(Path(out), f"embeddings/{modality}/{number:05d}.npy", rows)
-        else:
-            entries[modality] = describe_file(Path(out), path, len(rows))
-    if shard.metadata is not None:
-        entries["metadata"] = _metadata(shard.metadata, Path(out), number, shard.rows, copy)
-    _write_json(Path(mark), {part: entry.model_dump() for part, entry in entries.items()})
-
-
-def _metadata(path: Path, out: Path, number: int, rows: int, copy: bool) -> FileEntry:
-    if not copy:
-        return describe_file(out, path, rows)
-    target = out / f"metadata/{number:05d}.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy_parquet(path, target)
-    return describe_file(out, target, rows)
 
 
 def _index(
@@ -241,15 +210,9 @@ def _manifest(
         dim=layout.dim,
         n=layout.n,
         columns=layout.columns,
-        embeddings={modality: shards[modality] for modality in layout.modalities},
+        embeddings={} if options.index_only else {m: shards[m] for m in layout.modalities},
         metadata=shards.get("metadata", ()),
         indexes=indexes,
         recipe={"seed": options.seed, "memory": options.memory, **recipe},
         **facts,
     )
-
-
-def _write_json(path: Path, value: Any) -> None:
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(json.dumps(value, default=str))
-    aside.replace(path)

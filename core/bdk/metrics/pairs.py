@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bdk.errors import DataError
 from bdk.metrics.feature_cache import FeatureCache, feature_key
-from bdk.metrics.networks import FeatureNetwork
+from bdk.metrics.feature_network import FeatureNetwork
 from bdk.metrics.presets import Preset, Resize
 from bdk.metrics.resize import first_steps, resize
 from bdk.metrics.sources import Pictures, Repeated, as_candidates, as_pictures

@@ -91,6 +91,7 @@ class RunSpec:
     select: Select
     measure: Measure
     reported: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, Any] = field(default_factory=dict)
     ours: bool = False
     note: str = ""
     cite: tuple[str, ...] = ()

@@ -147,6 +147,7 @@ def _resolve(
         select=maker.settings("select", Select, raw.get("select", {})),
         measure=maker.settings("measure", Measure, raw.get("measure", {})),
         reported=row.reported,
+        columns=row.columns,
         ours=row.ours,
         note=row.note,
         cite=tuple(raw.get("cite", ())),

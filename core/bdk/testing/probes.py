@@ -154,14 +154,16 @@ class FusionProbe(Probe):
 
     @property
     def cases(self) -> list[Case]:
-        return [self._case(SPACES[0], 3), self._case(SPACES[1], 1), self._case(SPACES[2], 3)]
+        found = [self._case(SPACES[0], 3), self._case(SPACES[1], 1), self._case(SPACES[2], 3)]
+        alone = not getattr(self.subject.kind, "needs_neighbours", True)
+        return [*found, self._case(SPACES[0], 0)] if alone else found
 
     def published(self) -> Case:
         return self._case(PUBLISHED, 3)
 
     def _case(self, space: Space, k: int) -> Case:
         present = torch.ones(ROWS, k, dtype=torch.bool)
-        present[-1, -1] = False
+        present[-1, k - 1 :] = False  # one neighbour is missing
         neighbours = numbers(ROWS, k, space.tokens, space.dim, seed=4, scale=space.dim**-0.5)
         inputs = {"estimate": tokens(ROWS, space, seed=3), "neighbours": neighbours, "present": present}
         return Case(f"{sized(space)}, K = {k}", FusionContext(space, k), inputs)

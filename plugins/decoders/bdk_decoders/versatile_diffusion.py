@@ -22,6 +22,7 @@ from bdk.errors import WeightsMissingError
 from bdk.spaces import Space
 from bdk.targets.vae import load_vae
 from bdk_decoders.configs import VersatileDiffusionConfig
+from bdk_decoders.convert_vd import convert
 from bdk_decoders.diffusion import guided, sample
 from bdk_decoders.dual_transformer import dual_unet, set_mix
 from bdk_decoders.folders import ddim, model_folder, on_device, paint, placement, unipc
@@ -41,6 +42,9 @@ class VersatileDiffusion:
         WeightsMissingError: the folder is not there, or not in dual form.
         ComponentError: half precision on a CPU.
     """
+
+    convert = staticmethod(convert)
+    """Brings the published folder to the form that is loaded here."""
 
     def __init__(self, config: VersatileDiffusionConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context

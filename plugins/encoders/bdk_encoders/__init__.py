@@ -48,6 +48,16 @@ def bdk_components() -> list[ComponentInfo]:
             fit_mode="gradient",
             cite=("lin2022mindreader",),
         ),
+        offer(
+            "encoder",
+            "latent-upsampler",
+            config="bdk_encoders.configs:LatentUpsamplerConfig",
+            target="bdk_encoders.latent_upsampler:LatentUpsampler",
+            summary="MindEye's low-level encoder: residual MLP and upsampler to a latent image",
+            fit_mode="gradient",
+            cite=("scotti2023mindeye",),
+            requires=(("diffusers", "cpu"),),
+        ),
     ]
 
 

@@ -113,3 +113,23 @@ class Conv1dResnetConfig(RoiConfig):
 
     clamp: float = Field(default=0.0, ge=0)
     """Largest absolute value of a predicted number; 0: no limit. Mind Reader cuts at 1.5."""
+
+
+class LatentUpsamplerConfig(RoiConfig):
+    """Options of `latent-upsampler`, MindEye's low-level encoder; for guides of latents only."""
+
+    hidden: int = Field(default=4096, ge=1)
+    """Hidden units; MindEye's 4096."""
+
+    blocks: int = Field(default=4, ge=0)
+    """Residual blocks; 4 in MindEye."""
+
+    dropout_in: float = Field(default=0.5, ge=0, lt=1)
+    """Share of hidden units dropped after the first layer; MindEye's .5."""
+
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+    """Share of hidden units dropped in each block; MindEye's .25."""
+
+    channels: int = Field(default=64, ge=1)
+    """Channels of the coarse map, a quarter of the latent's side, that is upsampled; 64 in MindEye. Above 32 a
+    multiple of 32, for the group normalisation."""

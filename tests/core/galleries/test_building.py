@@ -6,13 +6,13 @@ import os
 
 import numpy as np
 import pytest
-from bdk.errors import DataError
-from bdk.galleries import building
+from bdk.errors import DataError, SpecError
 from bdk.galleries.blocks import sample_ids
 from bdk.galleries.building import WORK, BuildOptions, build_gallery, in_turn, pieces_of
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.index_plans import plan_index
 from bdk.galleries.layouts import read_layout
+from bdk.galleries.writing import describe_file
 
 faiss = pytest.importorskip("faiss")
 OPTIONS = BuildOptions("toy", "toy/pooled", memory=2e5, kind="ivf-sq8", on_disk=False)
@@ -91,7 +91,7 @@ def test_a_build_killed_at_any_point_resumes_to_the_same_bytes(embeddings_folder
 
 def _pieces(source):
     layout = read_layout(source)
-    entries = tuple(building.describe_file(source, shard.embeddings["image"], shard.rows) for shard in layout.shards)
+    entries = tuple(describe_file(source, shard.embeddings["image"], shard.rows) for shard in layout.shards)
     return pieces_of(entries, source, source, plan_index("ivf-sq8", layout.n, layout.dim), OPTIONS.memory)
 
 
@@ -197,3 +197,13 @@ def test_a_large_gallery_is_sampled_in_runs_and_always_alike():
     assert len(set(small)) == 50 and np.array_equal(small, sample_ids(50, 1000, 3))
     assert len(set(large)) == 1000 and (np.diff(large) == 1).mean() > 0.9
     assert large.max() < 10_000_000
+
+
+def test_a_gallery_may_do_without_its_embeddings(embeddings_folder, tmp_path):
+    manifest = build_gallery(embeddings_folder(), tmp_path / "g", options(index_only=True))
+    assert manifest.embeddings == {} and manifest.n == 2000 and len(Gallery(tmp_path / "g").rows([5])[0]) == 2
+    for wrong in ({"kind": None}, {"kind": "flat"}, {"copy": True}):
+        with pytest.raises(SpecError, match="needs an index"):
+            build_gallery(
+                embeddings_folder(name="other" + str(wrong)), tmp_path / "h", options(index_only=True, **wrong)
+            )

@@ -17,8 +17,8 @@ def test_the_ten_metrics_of_the_design_are_on_offer():
 
 def test_looking_at_metrics_weights_and_commands_loads_no_torch():
     code = (
-        "import sys, bdk.metrics, bdk.metrics.plugin, bdk.metrics.table, bdk.weights, bdk.statistics, bdk.noise_ceiling,"
-        "bdk.leakage, bdk_cli.evaluate, bdk_cli.weights;"
+        "import sys, bdk.metrics, bdk.metrics.plugin, bdk.metrics.table, bdk.weights, bdk.statistics,"
+        "bdk.noise_ceiling, bdk.leakage, bdk_cli.evaluate, bdk_cli.weights;"
         "print([m for m in ('torch', 'timm', 'open_clip', 'torchmetrics', 'torchvision') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from bdk.metrics import modules
-from bdk.metrics.networks import FeatureNetwork, NetworkSet
+from bdk.metrics import FeatureNetwork, NetworkSet, modules
 from bdk.metrics.plugin import METRICS, VARIANTS
 from bdk.metrics.presets import MINDEYE
 from bdk.registry import resolve

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 from bdk.errors import DataError, WeightsMissingError
-from bdk.metrics import architectures
+from bdk.metrics import architectures, stand_ins
 from bdk.metrics.networks import LAYERS, NetworkSet
 from bdk.metrics.presets import BRAIN_DIFFUSER, IMAGENET, MINDEYE
 from bdk.weights import Manifest
@@ -157,11 +157,11 @@ def test_the_stand_in_recognises_a_photograph():
     skimage_data = pytest.importorskip("skimage.data")
     import timm
 
-    network = architectures.efficientnet_lite0()
+    network = stand_ins.efficientnet_lite0()
     cat = torch.from_numpy(skimage_data.chelsea()[:, 75:375].copy()).permute(2, 0, 1)[None].float() / 255
     pooled = network.features(network.prepare(cat, MINDEYE))["avgpool"]
     head = timm.create_model("tf_efficientnet_lite0", pretrained=False).classifier
-    state = list(architectures.read_state(architectures._lite0_file()).values())
+    state = list(architectures.read_state(stand_ins.lite0_file()).values())
     head.load_state_dict({"weight": state[-2], "bias": state[-1]})
     assert 281 <= int(head(pooled).argmax()) <= 285
 
