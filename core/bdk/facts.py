@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -143,10 +144,10 @@ def _definitions(module: str) -> list[ast.ClassDef | ast.FunctionDef]:
 
 @cache
 def _tree(module: str) -> ast.Module:
+    """A module's source, parsed; empty where it cannot be had."""
     try:
         spec = importlib.util.find_spec(module)
-        source = spec.loader.get_source(module) if spec and spec.loader else None  # type: ignore[attr-defined]
-        return ast.parse(source or "")
+        return ast.parse(Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else "")
     except (ImportError, AttributeError, ValueError, OSError, SyntaxError):
         return ast.parse("")
 

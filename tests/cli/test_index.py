@@ -212,3 +212,27 @@ def test_a_damaged_gallery_is_refused_by_every_command_that_reads_it(source, tmp
     for command in (("info", out), ("verify", out), ("query", out, "--row", "1")):
         with pytest.raises(DataError):
             run(*command)
+
+
+@pytest.mark.slow
+def test_two_workers_build_the_same_index(source, tmp_path):
+    pytest.importorskip("faiss")
+    pytest.importorskip("distributed")
+    _, alone = built(source, tmp_path, "--type", "ivf-sq8")
+    out = tmp_path / "spread"
+    told = run(
+        "build",
+        source,
+        "--out",
+        out,
+        "--name",
+        "toy",
+        "--key-model",
+        KEY,
+        "--json",
+        "--type",
+        "ivf-sq8",
+        "--cluster",
+        "local:2",
+    )
+    assert json.loads(told)["fingerprint"] == alone["fingerprint"]

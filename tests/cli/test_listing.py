@@ -26,7 +26,9 @@ def told(*arguments):
     return json.loads(run(*arguments, "--json"))
 
 
-@pytest.mark.parametrize("command", ["list", "list encoder --json", "list --errors", "show encoder mamba", "show stage1"])
+@pytest.mark.parametrize(
+    "command", ["list", "list encoder --json", "list --errors", "show encoder mamba", "show stage1"]
+)
 def test_nothing_heavy_is_imported(command):
     code = (
         "import sys\nfrom bdk_cli.main import main\n"
@@ -41,7 +43,7 @@ def test_nothing_heavy_is_imported(command):
 def test_names_are_completed_without_torch():
     code = (
         "import sys\nfrom bdk_cli import completion\nprint(completion.names_of('fusion'))\n"
-        "print('torch' in sys.modules or 'numpy' in sys.modules, file=sys.stderr)"
+        "print('torch' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ram" in done.stdout
@@ -57,9 +59,13 @@ def test_list_names_every_part_of_every_family():
     assert "data sets" in text and "bundled specs" in text
 
 
-@pytest.mark.parametrize(("word", "holds"), [("encoder", "ridge"), ("priors", "diffusion"), ("data", "nsd"), ("space", "demo-clip/image")])
+@pytest.mark.parametrize(
+    ("word", "holds"), [("encoder", "ridge"), ("priors", "diffusion"), ("data", "nsd"), ("space", "demo-clip/image")]
+)
 def test_one_section_can_be_listed_and_its_name_may_be_singular_or_plural(word, holds):
-    (names,) = [[row["name"] for row in rows] for key, rows in told("list", word).items() if key not in ("broken", "notices")]
+    (names,) = [
+        [row["name"] for row in rows] for key, rows in told("list", word).items() if key not in ("broken", "notices")
+    ]
     assert holds in names
 
 
@@ -71,9 +77,12 @@ def test_an_unknown_section_is_refused_and_the_known_ones_are_named():
 
 def test_list_says_what_is_to_be_installed(monkeypatch):
     info = registry.load().component("retriever", "faiss")
-    monkeypatch.setitem(registry.load().components, ("retriever", "faiss"), registry.replace(info, requires=(("nobody_x", "cpu"),)))
-    assert 'needs pip install "brain-decoding-kit[cpu]"' in run("list", "retriever")
-    assert run("list", "retriever").count("needs") == 1
+    monkeypatch.setitem(
+        registry.load().components, ("retriever", "faiss"), registry.replace(info, requires=(("nobody_x", "cpu"),))
+    )
+    text = " ".join(run("list", "retriever").split())
+    assert text.count("[needs ") == 1
+    assert '[needs pip install "brain-decoding-kit[cpu]"]' in text
 
 
 def test_a_strangers_part_is_marked_with_its_distribution(tmp_path, monkeypatch):
@@ -122,7 +131,9 @@ def test_an_option_that_must_be_given_stands_in_the_example():
     assert "must be given" in run("show", "data", "bids")
 
 
-@pytest.mark.parametrize("arguments", [("space", "clip-vit-l14/image"), ("metric", "ssim"), ("spec", "table4"), ("data", "demo")])
+@pytest.mark.parametrize(
+    "arguments", [("space", "clip-vit-l14/image"), ("metric", "ssim"), ("spec", "table4"), ("data", "demo")]
+)
 def test_show_knows_data_spaces_metrics_and_specs(arguments):
     assert arguments[1] in run("show", *arguments)
     assert told("show", *arguments)["distribution"].startswith(registry.OWN)
@@ -166,7 +177,12 @@ def test_completion_offers_what_fits():
 
 
 def test_types_are_told_in_words():
-    words = {int | None: "whole number | none", tuple[str, ...]: "list of text", dict[str, float]: "table of number", bool: "true or false"}
+    words = {
+        int | None: "whole number | none",
+        tuple[str, ...]: "list of text",
+        dict[str, float]: "table of number",
+        bool: "true or false",
+    }
     assert {kind: facts.type_words(kind) for kind in words} == words
 
 

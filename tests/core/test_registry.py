@@ -9,13 +9,13 @@ from bdk.components import FAMILIES, offer
 from bdk.errors import MissingExtraError, PluginError, UnknownNameError
 from bdk.testing.installing import install
 
-DOOR = '''
+DOOR = """
 from bdk import hookimpl, offer
 
 @hookimpl
 def bdk_components():
     return [offer("fusion", {name!r}, config="{module}:Options", target="{module}:Part", summary="a test")]
-'''
+"""
 
 
 @pytest.fixture
@@ -105,7 +105,9 @@ def test_of_two_strangers_with_one_name_the_second_is_refused_and_names_the_firs
 
 
 def test_what_a_plugin_prints_is_kept_out_of_the_output_and_told(site, capsys):
-    text = "import sys\nprint('hello')\nprint('there', file=sys.stderr)\n" + DOOR.format(name="gentle", module="stranger")
+    text = "import sys\nprint('hello')\nprint('there', file=sys.stderr)\n" + DOOR.format(
+        name="gentle", module="stranger"
+    )
     known = stranger(site, text)
     assert capsys.readouterr() == ("", "")
     (notice,) = known.notices

@@ -124,7 +124,7 @@ def train_vae(
 
 def train_decoder(
     out: Path | str,
-    steps: int = 3000,
+    steps: int = 1500,
     device: str = "cpu",
     resume: bool = True,
     seed: int = 0,

@@ -7,39 +7,23 @@ its address between check and use, nor a server that drips its headers gets arou
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
 
-from bdk.galleries.addresses import RefusedAddressError, resolve_host
+from bdk.galleries.addresses import RefusedAddressError
+from bdk.galleries.bounded_network import BoundError, Bounds, Budget, Network
 
 PER_HOST = 2
 """Downloads at once from one host."""
 _AGENT = b"brain-decoding-kit (research; one request per picture)"
 _REDIRECTS = (301, 302, 303, 307, 308)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Limits of one download.
-
-    Args:
-        bytes: of the body, and of everything received including headers and redirects.
-        seconds: from name look-up to last byte, all redirects included.
-        redirects: hops followed.
-        allow_private: whether private, loopback and link-local addresses may be connected to.
-    """
-
-    bytes: int = 20_000_000
-    seconds: float = 20.0
-    redirects: int = 4
-    allow_private: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,84 +33,16 @@ class Failure:
     reason: str
 
 
-class _BoundError(Exception):
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-class _Budget:
-    """What is left of a download's time and bytes."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        self.bounds = bounds
-        self._end = time.monotonic() + bounds.seconds
-        self._bytes = bounds.bytes + (64 << 10)
-
-    def seconds(self) -> float:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise _BoundError("timeout")
-        return left
-
-    def spend(self, count: int) -> None:
-        self._bytes -= count
-        if self._bytes < 0:
-            raise _BoundError("too-many-bytes")
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection whose every operation draws on the budget."""
-
-    def __init__(self, inner: httpcore.NetworkStream, budget: _Budget) -> None:
-        self._inner, self._budget = inner, budget
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._inner.read(max_bytes, self._budget.seconds())
-        self._budget.spend(len(data))
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._budget.seconds())
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Stream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, self._budget.seconds()), self._budget)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Network(httpcore.NetworkBackend):
-    """Connects to checked addresses only."""
-
-    def __init__(self, budget: _Budget) -> None:
-        self._budget, self._plain = budget, httpcore.SyncBackend()
-
-    def connect_tcp(self, host: str, port: int, timeout=None, local_address=None, socket_options=None) -> _Stream:
-        bounds = self._budget.bounds
-        address = resolve_host(host, port, self._budget.seconds(), bounds.allow_private)
-        return _Stream(self._plain.connect_tcp(address, port, self._budget.seconds()), self._budget)
-
-    def connect_unix_socket(self, path: str, timeout=None, socket_options=None) -> httpcore.NetworkStream:
-        raise _BoundError("bad-url")
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(min(seconds, self._budget.seconds()))
-
-
 def download(url: str, bounds: Bounds) -> bytes | Failure:
     """The body behind a URL, or why there is none.
 
     Reasons: ``bad-url``, ``unknown-host``, ``private-address``, ``connection-failed``, ``timeout``,
     ``too-many-bytes``, ``too-many-redirects``, ``compressed``, ``bad-answer``, ``empty``, ``http-<status>``.
     """
-    budget = _Budget(bounds)
+    budget = Budget(bounds)
     try:
         body = _follow(url, budget)
-    except (_BoundError, RefusedAddressError) as error:
+    except (BoundError, RefusedAddressError) as error:
         return Failure(error.reason)
     except (httpcore.ConnectError, httpcore.ReadError, httpcore.WriteError):
         return Failure("connection-failed")
@@ -139,17 +55,17 @@ def download(url: str, bounds: Bounds) -> bytes | Failure:
     return body or Failure("empty")
 
 
-def _follow(url: str, budget: _Budget) -> bytes:
+def _follow(url: str, budget: Budget) -> bytes:
     for _ in range(budget.bounds.redirects + 1):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
-            raise _BoundError("bad-url")
-        with httpcore.ConnectionPool(network_backend=_Network(budget)) as pool:
+            raise BoundError("bad-url")
+        with httpcore.ConnectionPool(network_backend=Network(budget)) as pool:
             target, body = _hop(pool, _ascii(url), budget)
         if target is None:
             return body
         url = urljoin(url, target)
-    raise _BoundError("too-many-redirects")
+    raise BoundError("too-many-redirects")
 
 
 def _ascii(url: str) -> str:
@@ -164,7 +80,7 @@ def _ascii(url: str) -> str:
     ).geturl()
 
 
-def _hop(pool: httpcore.ConnectionPool, url: str, budget: _Budget) -> tuple[str | None, bytes]:
+def _hop(pool: httpcore.ConnectionPool, url: str, budget: Budget) -> tuple[str | None, bytes]:
     """One request: where it redirects to, or the body."""
     headers = {
         b"Host": urlsplit(url).netloc.encode(),
@@ -177,7 +93,7 @@ def _hop(pool: httpcore.ConnectionPool, url: str, budget: _Budget) -> tuple[str 
         if response.status in _REDIRECTS and b"location" in told:
             return told[b"location"].decode("latin-1"), b""
         if response.status != 200:
-            raise _BoundError(f"http-{response.status}")
+            raise BoundError(f"http-{response.status}")
         _check_headers(told, budget.bounds)
         return None, _body(response, budget.bounds)
 
@@ -185,9 +101,9 @@ def _hop(pool: httpcore.ConnectionPool, url: str, budget: _Budget) -> tuple[str 
 def _check_headers(told: dict[bytes, bytes], bounds: Bounds) -> None:
     length = told.get(b"content-length", b"0")
     if length.isdigit() and int(length) > bounds.bytes:
-        raise _BoundError("too-many-bytes")
+        raise BoundError("too-many-bytes")
     if told.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
-        raise _BoundError("compressed")
+        raise BoundError("compressed")
 
 
 def _body(response: httpcore.Response, bounds: Bounds) -> bytes:
@@ -195,7 +111,7 @@ def _body(response: httpcore.Response, bounds: Bounds) -> bytes:
     for chunk in response.iter_stream():
         body += chunk
         if len(body) > bounds.bytes:
-            raise _BoundError("too-many-bytes")
+            raise BoundError("too-many-bytes")
     return bytes(body)
 
 
@@ -230,6 +146,28 @@ class Downloader:
     def _turn(self, host: str) -> threading.Semaphore:
         with self._lock:
             return self._hosts.setdefault(host, threading.Semaphore(PER_HOST))
+
+
+class Bar:
+    """Says how far the downloads are, as a bar on the error stream: at once on a terminal, now and then elsewhere."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._every = 0.2 if self._terminal else every
+        self._next = time.monotonic() + self._every
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() < self._next and not (self._terminal and done == total):
+            return
+        self._next = time.monotonic() + self._every
+        filled = 30 * done // max(1, total)
+        start, end = ("\r", "\n" if done == total else "") if self._terminal else ("", "\n")
+        print(
+            f"{start}pictures [{'#' * filled}{'.' * (30 - filled)}] {done}/{total}",
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _host(url: str) -> str:

@@ -30,9 +30,9 @@ def token_cache(config: RetrieverConfig, context: RetrieverContext) -> TokenCach
 
 def url_pictures(config: PictureConfig, cache: Path) -> PictureSource:
     """Pictures behind URLs, within the bounds of the options."""
-    from bdk.galleries.download import Bounds, Downloader
+    from bdk.galleries.download import Bar, Bounds, Downloader
     from bdk.galleries.url_pictures import UrlPictures
 
     bounds = Bounds(config.max_bytes, config.max_seconds, config.max_redirects, config.allow_private_addresses)
-    downloader = None if config.offline else Downloader(bounds, at_once=config.downloads)
+    downloader = None if config.offline else Downloader(bounds, at_once=config.downloads, progress=Bar())
     return UrlPictures(cache / "pictures", downloader, config.max_pixels)

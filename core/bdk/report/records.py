@@ -215,5 +215,4 @@ def single_line(record: Record) -> Line:
 
 
 def _of_spec(spec: RunSpec, records: tuple[Record, ...], failures: Mapping[int, str]) -> Line:
-    columns = spec.columns
-    return Line(row_name(spec), spec.label, records, failures, spec.reported, spec.ours, spec.note, columns)
+    return Line(row_name(spec), spec.label, records, failures, spec.reported, spec.ours, spec.note, spec.columns)

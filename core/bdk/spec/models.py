@@ -96,7 +96,6 @@ class RunSpec:
     note: str = ""
     cite: tuple[str, ...] = ()
     quick: bool = False
-    columns: Mapping[str, Any] = field(default_factory=dict)
 
     def guide(self, name: str) -> GuideSpec:
         """The chain of one guide."""

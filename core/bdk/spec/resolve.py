@@ -152,7 +152,6 @@ def _resolve(
         note=row.note,
         cite=tuple(raw.get("cite", ())),
         quick=quick,
-        columns=row.columns,
     )
 
 

@@ -38,13 +38,12 @@ def broken_jpeg() -> bytes:
 
 
 class MisbehavingServer:
-    """Answers by path; counts requests, and how many it serves at once."""
+    """Answers by path and counts requests."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.requests: Counter[str] = Counter()
-        self.at_once, self.most_at_once = 0, 0
         self._lock, self._stop = threading.Lock(), threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -69,14 +68,9 @@ class MisbehavingServer:
                 path = connection.recv(65536).split(b" ")[1].decode().lstrip("/")
                 with self._lock:
                     self.requests[path] += 1
-                    self.at_once += 1
-                    self.most_at_once = max(self.most_at_once, self.at_once)
                 getattr(self, f"_{path.split('/')[0].replace('-', '_')}")(connection, path)
             except (OSError, IndexError):
                 return
-            finally:
-                with self._lock:
-                    self.at_once -= 1
 
     @staticmethod
     def _answer(connection: socket.socket, body: bytes, status: str = "200 OK", *headers: str) -> None:
@@ -85,10 +79,6 @@ class MisbehavingServer:
 
     def _ok(self, connection, path):
         self._answer(connection, png(colour=(len(path) * 7 % 255, 30, 30)))
-
-    def _slow(self, connection, path):
-        time.sleep(0.2)
-        self._answer(connection, png())
 
     def _says_huge(self, connection, path):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + bytes(1000))

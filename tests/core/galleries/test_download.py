@@ -1,6 +1,7 @@
 """Whatever a server does, a download ends within its bounds and says why. Nothing here leaves loopback."""
 
 import socket
+import threading
 import time
 
 import pytest
@@ -130,11 +131,22 @@ def test_letters_that_http_does_not_allow_are_escaped(server):
     assert list(server.requests) == ["ok/gr%C3%B6%C3%9Fe%20und%20mehr.png?q=%C3%A4%20b"]
 
 
-def test_one_host_gets_at_most_two_requests_at_once(server):
-    urls = [server.url(f"slow/{number}") for number in range(8)]
-    found = dict(Downloader(Bounds(seconds=5, allow_private=True), at_once=8).fetch(urls))
-    assert len(found) == 8 and all(isinstance(body, bytes) for body in found.values())
-    assert server.most_at_once == download.PER_HOST
+def test_one_host_gets_at_most_two_requests_at_once(monkeypatch):
+    running, most, lock = [], [], threading.Lock()
+
+    def counted(url, bounds):
+        with lock:
+            running.append(url)
+            most.append(len(running))
+        time.sleep(0.02)
+        with lock:
+            running.remove(url)
+        return b"x"
+
+    monkeypatch.setattr(download, "download", counted)
+    urls = [f"http://one.test/{number}" for number in range(8)]
+    assert len(dict(Downloader(BOUNDS, at_once=8).fetch(urls))) == 8
+    assert max(most) == download.PER_HOST
 
 
 def test_each_distinct_url_is_asked_for_once_and_progress_is_told(server):
@@ -143,6 +155,16 @@ def test_each_distinct_url_is_asked_for_once_and_progress_is_told(server):
     list(Downloader(BOUNDS, progress=lambda done, total: told.append((done, total))).fetch(urls))
     assert server.requests == {"ok/1": 1, "ok/2": 1}
     assert told == [(1, 2), (2, 2)]
+
+
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(capsys):
+    bar = download.Bar(every=0.0)
+    for done in range(1, 4):
+        bar(done, 4)
+    assert capsys.readouterr().err.splitlines()[-1] == "pictures [######################........] 3/4"
+    quiet = download.Bar()
+    quiet(4, 4)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bad_host_does_not_hold_up_the_others(server):

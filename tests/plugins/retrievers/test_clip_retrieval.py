@@ -33,6 +33,12 @@ class Service:
                 self.end_headers()
                 self.wfile.write(answer)
 
+            def do_GET(self):
+                path = root / self.path.lstrip("/")
+                self.send_response(200 if path.is_file() else 404)
+                self.end_headers()
+                self.wfile.write(path.read_bytes() if path.is_file() else b"")
+
             def log_message(self, *args):
                 pass
 
@@ -159,3 +165,15 @@ def test_a_recorded_service_can_be_replayed_without_it(build, client, service, k
     service.server.shutdown()
     replayed = build("frozen", folder=tmp_path / "record").search(keys(), 4)
     assert torch.equal(replayed.ids, found.ids)
+
+
+def test_the_client_conforms(tmp_path):
+    """The kit's own checks, over a service that serves the kit's gallery, pictures included."""
+    from bdk.testing import conformance
+    from bdk.testing.tiny_gallery import KEY_MODEL, caption, picture_path, write_tiny_gallery
+
+    service = Service(write_tiny_gallery(tmp_path / "served").root)
+    service.row = lambda id: {"caption": caption(id), "url": f"{service.url}/{picture_path(id)}"}
+    options = {"url": service.url, "index": "check", "key_model": KEY_MODEL, "allow_private_addresses": True}
+    conformance.assert_conforms("retriever", "clip-retrieval", options=options)
+    service.server.shutdown()
