@@ -42,8 +42,17 @@ def train(
 
 @demo.command("check")
 def check() -> None:
-    """Score the shipped weights on held-out scenes, against the thresholds they must reach."""
-    from bdk.demo.check import shipped_scores
+    """Score the shipped weights on held-out scenes, against the thresholds they must reach. Exits with 1 if one fails."""
+    from bdk.demo.check import THRESHOLDS, shortfalls
+    from bdk.demo.files import read_card
 
-    for name, (value, threshold) in shipped_scores().items():
-        typer.echo(f"{'ok  ' if value >= threshold else 'LOW '} {name}: {value:.4f} (at least {threshold})")
+    low = shortfalls()
+    for network, thresholds in THRESHOLDS.items():
+        held_out = read_card(network)["held_out"]
+        for score, threshold in thresholds.items():
+            typer.echo(f"{network} {score}: at least {threshold}; its card says {held_out[score]}")
+    for name, why in low.items():
+        typer.echo(f"below its threshold: {name} {why}", err=True)
+    if low:
+        raise typer.Exit(1)
+    typer.echo("Every shipped network passes on this machine.")

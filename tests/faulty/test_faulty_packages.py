@@ -13,7 +13,6 @@ from bdk.testing.installing import install_project
 from bdk_cli.main import app
 from typer.testing import CliRunner
 
-
 FAULTS = tomllib.loads(Path(__file__).with_name("faults.toml").read_text())
 
 
@@ -23,9 +22,8 @@ def write_package(name: str, folder: Path) -> str:
     scaffold.write(fault["kind"], name, folder / "projects")
     root = folder / "projects" / f"bdk-{name}"
     word = name.replace("-", "_")
-    path = (
-        root / "src" / f"bdk_{word}" / {"door": "__init__.py", "module": f"{word}.py"}.get(fault["file"], "configs.py")
-    )
+    file = {"door": "__init__.py", "module": f"{word}.py", "configs": "configs.py"}[fault["file"]]
+    path = root / "src" / f"bdk_{word}" / file
     text = path.read_text()
     for swap in fault["swap"]:
         assert swap["old"] in text, f"the scaffold no longer has: {swap['old']}"
@@ -43,10 +41,9 @@ def installed(tmp_path, monkeypatch):
         registry.forget()
         return distribution
 
-    before = set(sys.modules)
     yield install
-    for gone in set(sys.modules) - before:
-        if gone.startswith("bdk_") and "plugin" not in gone:
+    for gone, found in list(sys.modules.items()):
+        if str(tmp_path) in str(getattr(found, "__file__", "")):
             del sys.modules[gone]
     registry.forget()
 

@@ -30,7 +30,8 @@ def token_cache(config: RetrieverConfig, context: RetrieverContext) -> TokenCach
 
 def url_pictures(config: PictureConfig, cache: Path) -> PictureSource:
     """Pictures behind URLs, within the bounds of the options."""
-    from bdk.galleries.download import Bar, Bounds, Downloader
+    from bdk.galleries.bounded_network import Bounds
+    from bdk.galleries.download import Bar, Downloader
     from bdk.galleries.url_pictures import UrlPictures
 
     bounds = Bounds(config.max_bytes, config.max_seconds, config.max_redirects, config.allow_private_addresses)
