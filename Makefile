@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/bdk run --encoder mamba --fusion ram --retriever laion2b --out $(OUT)
 
 test: $(VENV)/.installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # what a contributor runs before a commit: format, lint, types, import contracts, fast tests
 check: $(VENV)/.installed

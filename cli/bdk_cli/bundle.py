@@ -47,6 +47,7 @@ def reproduce(
 ) -> None:
     """Run a bundle again from nothing and compare every step. Exits with 1 if a step diverged."""
     from bdk.bundles import reproduce as again
+
     from bdk_cli.progress import watcher
 
     with watcher() as tell:

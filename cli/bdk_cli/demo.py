@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-
 from bdk.spec.grammar import unknown
 
 demo = typer.Typer(help="The embedded demo world.", no_args_is_help=True)
@@ -34,7 +33,7 @@ def train(
 
     if network not in TRAINERS:
         raise unknown("network", network, TRAINERS, where="bdk demo train")
-    given = {key: value for key, value in (("steps", steps), ("frozen", frozen)) if value is not None}
+    given: dict[str, Any] = {key: value for key, value in (("steps", steps), ("frozen", frozen)) if value is not None}
     scores = TRAINERS[network](out, device=device, seed=seed, resume=not fresh, **given)
     for name, value in scores.items():
         typer.echo(f"{name}: {value:.4f}")
@@ -48,7 +47,7 @@ def check() -> None:
 
     low = shortfalls()
     for network, thresholds in THRESHOLDS.items():
-        held_out = read_card(network)["held_out"]
+        held_out: Any = read_card(network)["held_out"]
         for score, threshold in thresholds.items():
             typer.echo(f"{network} {score}: at least {threshold}; its card says {held_out[score]}")
     for name, why in low.items():

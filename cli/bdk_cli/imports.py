@@ -30,7 +30,8 @@ def import_(
     """
     from bdk import registry
     from bdk.artifacts import Store
-    from bdk.checkpoints import keep, read
+    from bdk.checkpoints import keep
+    from bdk.published import read
 
     found = read(checkpoint, source, registry.load(), space=space, options=_options(settings or []))
     artifact = keep(found, Store(store))

@@ -10,7 +10,20 @@ from bdk.errors import BdkError
 
 from bdk_cli.options import take_overrides
 
-PARTS = ("run", "plan", "listing", "evaluate", "bundle", "index", "weights", "demo")
+PARTS = (
+    "run",
+    "plan",
+    "listing",
+    "evaluate",
+    "bundle",
+    "data",
+    "index",
+    "weights",
+    "imports",
+    "plugin",
+    "doctor",
+    "demo",
+)
 """Modules of this package that add their commands by ``register(app)``."""
 
 app = typer.Typer(

@@ -18,7 +18,9 @@ def run(
     specs: Annotated[list[str] | None, typer.Argument(help="Bundled specs or TOML files; default: brainram.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The same pass, smaller.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME.")] = None,
-    store: Annotated[Path | None, typer.Option("--store", help="Artifact store; default BDK_STORE or the cache.")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Artifact store; default BDK_STORE or the cache.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="serial, or dask for many machines.")] = "serial",
     cluster: Annotated[str, typer.Option(help="With dask: local:N, tcp://…, or a configured name.")] = "",
     plugin: Annotated[list[str] | None, typer.Option("--plugin", help="A plugin file or module to try.")] = None,
@@ -30,14 +32,16 @@ def run(
 ) -> None:
     """Run specs: have or make every step, then write pictures, scores and a report.
 
+    Several processes train together, and give the same numbers: torchrun --nproc-per-node 4 -m bdk run SPEC.
     Any option of a spec can be set: --encoder mlp, --fusion ram, --retriever laion2b, --encoder.hidden 256,
     --guide.text.encoder ridge, --stage1.steps 100, --seed 7, --guides image,text.
     """
+    from bdk.processes import crew
     from bdk.runs import execute
 
     from bdk_cli.progress import watcher
 
-    with watcher(log_json=log_json, quiet=as_json) as tell:
+    with watcher(log_json=log_json, quiet=as_json or not crew().leads) as tell:
         finished = execute(
             specs or (),
             out=out,
@@ -50,6 +54,8 @@ def run(
             keep_going=not fail_fast,
             tell=tell,
         )
+    if not crew().leads:
+        return
     _tell_end(finished, as_json)
     if finished.failures:
         raise typer.Exit(1)

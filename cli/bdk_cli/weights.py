@@ -60,6 +60,26 @@ def add(
     typer.echo(f"{entry.name}: {entry.bytes:,} bytes, sha256 {entry.sha256}")
 
 
+@weights.command("convert-vd")
+def convert_vd(
+    source: Annotated[Path, typer.Argument(help="The published folder: image_unet, text_unet, vae, scheduler.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    note: Annotated[bool, typer.Option("--add/--no-add", help="Add it to the manifest as versatile-diffusion.")] = True,
+) -> None:
+    """Bring Versatile Diffusion's published weights to dual form, once: one UNet that listens to picture and text."""
+    from bdk import registry
+    from bdk.registry import owner_of, resolve
+    from bdk.weights import Manifest
+
+    info = registry.load().component("decoder", "versatile-diffusion")
+    decoder = resolve(info.target, owner=owner_of(info), requires=info.requires)
+    folder = decoder.convert(source, out)
+    typer.echo(f"written to {folder}")
+    if note:
+        entry = Manifest.load().add("versatile-diffusion", folder)
+        typer.echo(f"{entry.name}: {entry.bytes:,} bytes, sha256 {entry.sha256}")
+
+
 @weights.command()
 def remove(name: Annotated[str, typer.Argument(help="A name of the manifest.")]) -> None:
     """Forget weights; the file stays."""

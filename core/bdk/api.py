@@ -64,7 +64,9 @@ def _context(
     return PriorContext(found) if family == "prior" else FusionContext(found, k)
 
 
-def run(*specs: str, out: str | Path | None = None, store: str | Path | None = None, quick: bool = False, **options: Any) -> Run:
+def run(
+    *specs: str, out: str | Path | None = None, store: str | Path | None = None, quick: bool = False, **options: Any
+) -> Run:
     """Run specs as ``bdk run`` does.
 
     Args:
@@ -160,4 +162,3 @@ def load(folder: str | Path, *, store: str | Path | None = None) -> Run:
     if not any((path / name).is_file() for name in ("run.json", "table.csv", "metrics.json")):
         raise BdkError(f"{path} is no run folder.", mend="It should hold run.json or table.csv; see `bdk run --out`.")
     return Run(path, Store(store))
-

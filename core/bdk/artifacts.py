@@ -107,9 +107,7 @@ class Store:
             raise ArtifactError(f"The {what} ({key[:12]}) is not in the store.", where=str(self.root))
         return artifact
 
-    def make(
-        self, key: str, recipe: Mapping[str, Any], builder: Callable[[Path, Path], None]
-    ) -> tuple[Artifact, bool]:
+    def make(self, key: str, recipe: Mapping[str, Any], builder: Callable[[Path, Path], None]) -> tuple[Artifact, bool]:
         """Have an artifact or make it; at most one process makes a key at a time.
 
         Args:
@@ -169,7 +167,7 @@ class Store:
         _flush(out)
         if (self.root / key).exists():
             self._move_aside(self.root / key, "it holds no recipe.json")
-        os.replace(out, self.root / key)
+        out.replace(self.root / key)
         shutil.rmtree(aside, ignore_errors=True)
         self._checked.add(key)
         return Artifact(key, self.root / key, full)
@@ -178,7 +176,7 @@ class Store:
         graveyard = self.root / ".damaged"
         graveyard.mkdir(exist_ok=True)
         target = graveyard / f"{folder.name}-{time.time_ns()}"
-        os.replace(folder, target)
+        folder.replace(target)
         (target / "FAULT.txt").write_text(fault)
 
 

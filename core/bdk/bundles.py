@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bdk.api import Run, load
-from bdk.artifacts import Store
 from bdk.canonical import file_digest
 from bdk.errors import DataError
 from bdk.making import Tell
@@ -139,4 +138,8 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _changed_files(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     ours, theirs = first["files"], second["files"]
-    return [name for name in sorted({*ours, *theirs}) if ours.get(name, {}).get("sha256") != theirs.get(name, {}).get("sha256")]
+    return [
+        name
+        for name in sorted({*ours, *theirs})
+        if ours.get(name, {}).get("sha256") != theirs.get(name, {}).get("sha256")
+    ]

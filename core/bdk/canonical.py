@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; tuples become lists, paths become strings.
 

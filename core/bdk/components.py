@@ -21,7 +21,6 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-
     needs_neighbours: ClassVar[bool] = True
     """Fusion modules: whether a spec without a retriever is refused. False for controls that ignore neighbours."""
 

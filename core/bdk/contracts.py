@@ -50,13 +50,14 @@ def watched(component: Any, info: ComponentInfo, context: Any) -> Any:
 
 def _methods(family: str, component: Any) -> dict[str, Check]:
     call = "forward" if isinstance(component, torch.nn.Module) else "__call__"
-    return {
+    table: dict[str, dict[str, Check]] = {
         "encoder": {call: _encoded},
         "prior": {"sample": _sampled, "loss": _prior_loss},
         "retriever": {"search": _found, "fetch": _fetched},
         "fusion": {call: _refined},
         "decoder": {call: _painted},
-    }[family]
+    }
+    return table[family]
 
 
 def _checked(method: Any, check: Check, named: str, context: Any) -> Any:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bdk.canonical import derive_seed
+from bdk.checkpoints import find, load_into
 from bdk.contexts import EncoderContext, PriorContext
 from bdk.devices import device
 from bdk.errors import ComponentError
@@ -136,7 +137,11 @@ class _Work:
         encoder, prior = self._build()
         betas = self.train_betas[rows]
         losses: list[Row] = []
-        if self.making.options["encoder"]["fit_mode"] == "closed_form":
+        if self.stage.weights:
+            parts = {"encoder": encoder, "prior": prior}
+            checkpoint = find(self.making.store, self.stage.weights)
+            load_into(checkpoint, parts, voxels=betas.shape[1], space=self.space, where="stage1.weights")
+        elif self.making.options["encoder"]["fit_mode"] == "closed_form":
             encoder.solve(betas, self._targets(rows))
             if prior is not None:
                 losses = self._train_prior(prior, self._out_of_fold(betas, rows), rows, name)
@@ -183,17 +188,16 @@ class _Work:
                 conditions[fold] = encoder(betas[fold]).tokens.float()
         return conditions
 
-    def _train_both(
-        self, modules: Mapping[str, nn.Module], betas: Tensor, rows: np.ndarray, name: str
-    ) -> list[Row]:
+    def _train_both(self, modules: Mapping[str, nn.Module], betas: Tensor, rows: np.ndarray, name: str) -> list[Row]:
         def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
             x, y = betas[batch].to(device()), self._targets(rows[batch.numpy()]).to(device())
-            encoder, prior = modules["encoder"], modules.get("prior")
+            encoder: Any = modules["encoder"]
+            prior: Any = modules.get("prior")
             return stage1_loss(self.stage, encoder, prior, x, y, progress, generator, Share.of(len(batch)))
 
         return self._loop(modules, loss, len(rows), name)
 
-    def _train_prior(self, prior: nn.Module, conditions: Tensor, rows: np.ndarray, name: str) -> list[Row]:
+    def _train_prior(self, prior: Any, conditions: Tensor, rows: np.ndarray, name: str) -> list[Row]:
         def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
             share = Share.of(len(batch))
             own = share.mine(batch)

@@ -65,7 +65,9 @@ def run_dask(
         for step in plan.steps.values():
             resources = {"GPU": 1} if offers_gpu and "gpu" in step.needs else None
             inputs = [futures[key] for key in step.inputs.values()]
-            futures[step.key] = client.submit(work, step, str(store.root.resolve()), inputs, key=step.key, resources=resources)
+            futures[step.key] = client.submit(
+                work, step, str(store.root.resolve()), inputs, key=step.key, resources=resources
+            )
         for future in as_completed(list(futures.values())):
             _record(outcome, plan.steps[future.key], future, tell)
             if outcome.failed and not keep_going:

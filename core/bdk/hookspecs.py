@@ -15,30 +15,30 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def bdk_components() -> list[ComponentInfo]:
+def bdk_components() -> list[ComponentInfo]:  # type: ignore[empty-body]
     """Encoders, priors, retrievers, fusion modules and decoders."""
 
 
 @hookspec
-def bdk_datasets() -> list[DatasetInfo]:
+def bdk_datasets() -> list[DatasetInfo]:  # type: ignore[empty-body]
     """Data sets."""
 
 
 @hookspec
-def bdk_spaces() -> list[Space]:
+def bdk_spaces() -> list[Space]:  # type: ignore[empty-body]
     """Spaces and the backbones that compute them."""
 
 
 @hookspec
-def bdk_metrics() -> list[MetricInfo]:
+def bdk_metrics() -> list[MetricInfo]:  # type: ignore[empty-body]
     """Metrics."""
 
 
 @hookspec
-def bdk_specs() -> list[SpecInfo]:
+def bdk_specs() -> list[SpecInfo]:  # type: ignore[empty-body]
     """Bundled spec files."""
 
 
 @hookspec
-def bdk_citations() -> dict[str, str]:
+def bdk_citations() -> dict[str, str]:  # type: ignore[empty-body]
     """BibTeX entries by citation key."""

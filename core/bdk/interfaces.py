@@ -74,9 +74,7 @@ class Prior(Protocol):
 class Retriever(Protocol):
     """Finds items of a gallery near a key, and fetches their tokens."""
 
-    def search(
-        self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None = None
-    ) -> Neighbours: ...
+    def search(self, keys: Float[Tensor, "B P"], k: int, exclude: Int[Tensor, "B E"] | None = None) -> Neighbours: ...
 
     def fetch(self, ids: Int[Tensor, "B K"], guide: str) -> Float[Tensor, "B K T D"]: ...
 

@@ -18,7 +18,7 @@ from bdk.spaces import Space
 from bdk.weights import weights_lacks
 
 
-def lacks_of(run: PlannedRun, plan: Plan, registry: Registry, made: Container[str] = ()) -> list[str]:
+def lacks_of(run: PlannedRun, plan: Plan, registry: Registry, made: Container[str] | Store = ()) -> list[str]:
     """What one row lacks for those of its steps that are not made yet, each thing once."""
     steps = [plan.steps[key] for key in run.keys.values() if key not in made]
     return list(dict.fromkeys(lack for step in steps for lack in step_lacks(step, registry)))

@@ -89,9 +89,7 @@ class _Judge:
         if not names or len(self.test_rows) < 2:
             return {}
         brain, truth, about = self._embeddings()
-        found = retrieval_scores(
-            brain, truth, pool=self.measure.pool, draws=self.measure.draws, seed=self.measure.seed
-        )
+        found = retrieval_scores(brain, truth, pool=self.measure.pool, draws=self.measure.draws, seed=self.measure.seed)
         return {name: self._normalised(replace(found[name], network=about)) for name in names}
 
     def ceiling(self) -> dict[str, Any]:
@@ -112,7 +110,9 @@ class _Judge:
             return None
         shown = np.asarray(estimate.array("test_repeats.npy"), dtype=np.float32)
         try:
-            return attainable_retrieval(shown.reshape(*shown.shape[:2], -1), pool=self.measure.pool, seed=self.measure.seed)
+            return attainable_retrieval(
+                shown.reshape(*shown.shape[:2], -1), pool=self.measure.pool, seed=self.measure.seed
+            )
         except DataError:
             return None  # repeats without any signal have no ceiling; the score then stands unnormalised
 

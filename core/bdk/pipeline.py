@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bdk.artifacts import Artifact, Store
 from bdk.errors import BdkError, StepFailedError
@@ -79,6 +78,10 @@ def make_step(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple
         result = _make(step, store, registry, tell)
     except BdkError as error:
         crew().say({"failed": [error.what, error.where, error.mend]})
+        raise
+    except OSError as error:
+        if crew().count > 1:
+            raise SystemExit(f"The leading process failed alone: {error}") from error
         raise
     crew().say({"failed": None})
     return result

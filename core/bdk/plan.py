@@ -125,7 +125,9 @@ class _Planner:
         self._measure()
         return PlannedRun(self.spec, dict(self.keys), self.spaces, tuple(self.notes))
 
-    def add(self, kind: str, options: Mapping[str, Any], roles: Iterable[str] = (), guide: str = "", **more: Any) -> str:
+    def add(
+        self, kind: str, options: Mapping[str, Any], roles: Iterable[str] = (), guide: str = "", **more: Any
+    ) -> str:
         inputs = {role: self.keys[role] for role in roles}
         step = Step(kind, options, inputs, more.get("label") or self._label(kind, guide), guide, _needs(kind))
         self.steps.setdefault(step.key, step)
@@ -149,7 +151,12 @@ class _Planner:
             return "none"
         info = self.registry.component(part.family, part.use)
         source = source_fingerprint(part.options)
-        return {**part.plain(), "version": info.version, "fit_mode": info.fit_mode, **({"source": source} if source else {})}
+        return {
+            **part.plain(),
+            "version": info.version,
+            "fit_mode": info.fit_mode,
+            **({"source": source} if source else {}),
+        }
 
     def _data_options(self) -> dict[str, Any]:
         info = self.registry.dataset(self.spec.data.use)
@@ -182,7 +189,8 @@ class _Planner:
         return found
 
     def _check_required(self, decoder: Part) -> None:
-        missing = [name for name in type(decoder.options).required if name not in {g.name for g in self.spec.guides}]
+        assert isinstance(decoder.options, DecoderConfig)
+        missing = [name for name in decoder.options.required if name not in {g.name for g in self.spec.guides}]
         if missing:
             raise PlanError(
                 f"decoder {decoder.use!r} needs the guide {missing[0]!r}.",

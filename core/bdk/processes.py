@@ -25,7 +25,7 @@ class AgreedError(StepFailedError):
     """A failure that every process meets at the same place, so that none waits for another."""
 
 
-class Dismissed(Exception):  # noqa: N818 - no error: how a helper leaves a step that it has helped to train
+class Dismissed(Exception):
     """The training of this step is over; what remains is the leader's."""
 
 
@@ -61,13 +61,25 @@ class Crew:
         backend = "cuda:nccl,cpu:gloo" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, rank=self.rank, world_size=self.count, timeout=PATIENCE)
 
-    def leave(self) -> None:
-        """Part from the other processes."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The length of a run: whoever is done first waits for the leader, since torchrun ends all when one ends badly.
+
+        A process that failed alone (`SystemExit`) waits for nobody.
+        """
+        try:
+            yield
+        except Exception:
+            self._part()
+            raise
+        self._part()
+
+    def _part(self) -> None:
         if self.count > 1:
             from torch import distributed
 
-            if distributed.is_initialized():
-                distributed.destroy_process_group()
+            self.say()
+            distributed.destroy_process_group()
 
     def say(self, word: Any = None) -> Any:
         """The leader's word (anything JSON can hold), on every process; what the others pass is of no matter."""
@@ -80,7 +92,11 @@ class Crew:
         text = json.dumps(word).encode() if self.leads else b""
         length = torch.tensor([len(text)])
         distributed.broadcast(length, 0)
-        letters = torch.frombuffer(bytearray(text), dtype=torch.uint8) if self.leads else torch.empty(int(length), dtype=torch.uint8)
+        letters = (
+            torch.frombuffer(bytearray(text), dtype=torch.uint8)
+            if self.leads
+            else torch.empty(int(length), dtype=torch.uint8)
+        )
         distributed.broadcast(letters, 0)
         return json.loads(bytes(letters.tolist()))
 
@@ -137,5 +153,7 @@ class Crew:
 @cache
 def crew() -> Crew:
     """The processes of this run, from what torchrun put into the environment."""
-    words = [int(os.environ.get(name) or default) for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))]
+    words = [
+        int(os.environ.get(name) or default) for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+    ]
     return Crew(*words) if words[1] > 1 else Crew()

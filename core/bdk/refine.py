@@ -103,8 +103,8 @@ def _fit(making: Making, fusion: Any, neighbourhood: Neighbourhood) -> list[dict
         tokens, present = neighbourhood.look_up(None if ids is None else ids[rows * s + sample], len(rows))
         p = torch.from_numpy(np.array(samples[rows, sample], dtype=np.float32))
         c = torch.from_numpy(np.array(targets[stimulus[batch.numpy()]], dtype=np.float32))
-        on = [tensor.to(device()) for tensor in (p, tokens, present, c)]
-        return stage2_loss(stage, fusion, *on, generator, share)
+        p, tokens, present, c = (tensor.to(device()) for tensor in (p, tokens, present, c))
+        return stage2_loss(stage, fusion, p, tokens, present, c, generator, share)
 
     seed = derive_seed(making.options["seed"], guide, making.options["fusion"]["use"], "fit")
     return train({"fusion": fusion}, loss, len(stimulus), stage, seed=seed, work=making.work, on_row=making.row)
@@ -122,6 +122,8 @@ def _write_refined(making: Making, fusion: Any, neighbourhood: Neighbourhood) ->
         part = None if ids is None else ids[start : start + BATCH]
         tokens, present = neighbourhood.look_up(part, len(p))
         with torch.no_grad():
-            refined[start : start + BATCH] = fusion(p.to(device()), tokens.to(device()), present.to(device())).cpu().numpy()
+            refined[start : start + BATCH] = (
+                fusion(p.to(device()), tokens.to(device()), present.to(device())).cpu().numpy()
+            )
         making.progress(min(start + BATCH, n * s), n * s, "refine")
     store.flush()

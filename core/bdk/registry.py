@@ -223,6 +223,7 @@ def load(extra: Iterable[str] = ()) -> Registry:
 def forget() -> None:
     """Forget what was loaded, so that the next `load` sees packages that were installed meanwhile."""
     _load.cache_clear()
+    importlib.invalidate_caches()
 
 
 @cache

@@ -140,11 +140,12 @@ def _save_tokens(making: Making, retriever: Any, unique: np.ndarray) -> None:
 
 
 def _save_about(making: Making, retriever: Any, test_ids: np.ndarray) -> None:
-    shown = np.unique(test_ids)
-    shown = [int(item) for item in shown if item >= 0]
+    shown = [int(item) for item in np.unique(test_ids) if item >= 0]
     items = dict(zip(map(str, shown), retriever.describe(shown), strict=True)) if hasattr(retriever, "describe") else {}
     stamps = retriever.stamps() if hasattr(retriever, "stamps") else {}
-    (making.out / "about.json").write_text(json.dumps({"stamps": stamps, "items": items}, ensure_ascii=False, default=str))
+    (making.out / "about.json").write_text(
+        json.dumps({"stamps": stamps, "items": items}, ensure_ascii=False, default=str)
+    )
     if not hasattr(retriever, "picture"):
         return
     thumbs, kept = [], []

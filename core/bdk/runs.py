@@ -102,13 +102,12 @@ def execute(
     for folder in folders.values():
         require_writable(folder, "--out")
     require_writable(artifacts.root, "--store")
-    try:
-        outcome = _executor(executor, cluster)(plan, artifacts, registry, tell, keep_going=keep_going)
-    finally:
-        crew().leave()
-    failures = {f"{r.spec.sweep}/{r.spec.name}": str(fault) for r in plan.runs if (fault := outcome.fault(r))}
-    if crew().leads:
-        _write(plan, artifacts, folders, failures, outcome.failed)
+    run = _executor(executor, cluster)
+    with crew().together():
+        outcome = run(plan, artifacts, registry, tell, keep_going=keep_going)
+        failures = {f"{r.spec.sweep}/{r.spec.name}": str(fault) for r in plan.runs if (fault := outcome.fault(r))}
+        if crew().leads:
+            _write(plan, artifacts, folders, failures, outcome.failed)
     return Finished(plan, len(outcome.made), len(outcome.had), folders, failures, artifacts)
 
 

@@ -42,7 +42,7 @@ class _Sizer:
         self.n = described.n_train + described.n_test
 
     def facts(self) -> dict[str, Any]:
-        facts = getattr(self, f"_{self.step.kind}", dict)()
+        facts: dict[str, Any] = getattr(self, f"_{self.step.kind}", dict)()
         missing = step_lacks(self.step, self.registry)
         return {**facts, **({"missing": missing} if missing else {})}
 
@@ -95,7 +95,11 @@ class _Sizer:
         guide = self.run.spec.guide(self.step.guide)
         samples = int(getattr(guide.prior.options, "samples", 1)) if guide.prior else 1
         share = self._share(guide.stage1.model_dump())
-        found = (self.described.n_test + share * self.described.n_train) * samples * int(self.step.options["retriever"].get("k", 4))
+        found = (
+            (self.described.n_test + share * self.described.n_train)
+            * samples
+            * int(self.step.options["retriever"].get("k", 4))
+        )
         return {"disk_bytes": int(4 * found * space.size)}
 
     def _refine(self) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from bdk.errors import DataError, WeightsMissingError
-from bdk_cli.convert import convert_vd
+from bdk.errors import DataError
 from bdk_cli.data import data
 from typer.testing import CliRunner
 
@@ -54,14 +53,9 @@ def test_a_wrong_choice_is_answered_with_the_known_ones(tmp_path):
     assert result.exit_code == 2 and "nsd37" in result.output
 
 
-def test_converting_a_folder_that_is_none_names_the_file(tmp_path):
-    with pytest.raises(WeightsMissingError, match=r"config\.json is missing"):
-        convert_vd(tmp_path, tmp_path / "out", add=False)
-
-
 def test_looking_at_the_data_commands_loads_no_torch():
     code = (
-        "import sys, bdk_cli.data, bdk_cli.convert, bdk.data.plugin, bdk.data.configs\n"
+        "import sys, bdk_cli.data, bdk.data.plugin, bdk.data.configs\n"
         "print([m for m in ('torch', 'numpy', 'PIL', 'h5py', 'nibabel', 'pyarrow') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["show", "fusion", "ram"], ["run", "--help"], ["plan", "--no-sizes"]], ids=" ".join
+    "arguments",
+    [["--help"], ["list"], ["show", "fusion", "ram"], ["run", "--help"], ["plan", "--no-sizes"]],
+    ids=" ".join,
 )
 def test_the_command_answers_without_heavy_libraries(arguments):
     code = (

@@ -7,9 +7,10 @@ import json
 import pytest
 import torch
 from bdk.artifacts import Store
-from bdk.checkpoints import find, keep, load_into, read
+from bdk.checkpoints import find, keep, load_into
 from bdk.contexts import EncoderContext, PriorContext
 from bdk.errors import ArtifactError, BdkError, ComponentError, DataError, SpecError
+from bdk.published import read
 from bdk.registry import build, config_class
 
 VOXELS = 11

@@ -36,7 +36,9 @@ def test_a_fusion_without_a_retriever_is_refused_with_a_reason(registry, tmp_pat
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_legal_combination_runs_to_its_scores(tmp_path, encoder):
     rows = "".join(
-        f'[[variant]]\nname = "{"-".join(c)}"\n' + "".join(f'{key} = "{use}"\n' for key, use in keys(c)) + '"decoder.steps" = 2\n'
+        f'[[variant]]\nname = "{"-".join(c)}"\n'
+        + "".join(f'{key} = "{use}"\n' for key, use in keys(c))
+        + '"decoder.steps" = 2\n'
         for c in LEGAL
         if c[0] == encoder
     )

@@ -17,7 +17,9 @@ TEXT = '[grid]\nfusion = ["average", "ram"]\n'
 
 
 def run(tmp_path, out, **options):
-    return execute([spec(tmp_path, TEXT)], out=tmp_path / out, store=tmp_path / f"{out}-store", overrides=UNPAINTED, **options)
+    return execute(
+        [spec(tmp_path, TEXT)], out=tmp_path / out, store=tmp_path / f"{out}-store", overrides=UNPAINTED, **options
+    )
 
 
 def tables(tmp_path, out):

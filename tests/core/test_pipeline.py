@@ -17,7 +17,11 @@ from tests.tiny import UNPAINTED, spec
 
 def run(tmp_path, *overrides, out="run", store="store", text="", **options):
     return execute(
-        [spec(tmp_path, text)], out=tmp_path / out, store=tmp_path / store, overrides=[*UNPAINTED, *overrides], **options
+        [spec(tmp_path, text)],
+        out=tmp_path / out,
+        store=tmp_path / store,
+        overrides=[*UNPAINTED, *overrides],
+        **options,
     )
 
 
@@ -74,7 +78,7 @@ def test_one_failing_row_leaves_the_others_standing(tmp_path):
 
 def test_fail_fast_stops_at_the_first_failing_row(tmp_path):
     text = '[[variant]]\nname = "bad"\n"stage1.lr" = 1e30\n[[variant]]\nname = "good"\n'
-    with pytest.raises(BdkError, match="not finite|loss is"):
+    with pytest.raises(BdkError, match=r"not finite|loss is"):
         run(tmp_path, text=text, keep_going=False)
 
 

@@ -157,7 +157,9 @@ class BrainData:
 
     def thinned(self, *, train: int = 0, test: int = 0) -> BrainData:
         """The same data with so many stimuli on each side of the split, evenly spread over the table; 0 keeps all."""
-        rows = [self.rows(side)[_spread(len(self.rows(side)), most)] for side, most in (("train", train), ("test", test))]
+        rows = [
+            self.rows(side)[_spread(len(self.rows(side)), most)] for side, most in (("train", train), ("test", test))
+        ]
         kept = np.sort(np.concatenate(rows))
         place = np.full(len(self.stimulus_ids), -1)
         place[kept] = np.arange(len(kept))

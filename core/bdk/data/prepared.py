@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Prepared:
             PlanError: no folder, and the sizes of this subject are not published.
         """
         if self.config.path:
-            return described(self.load(), self.config.spaces())
+            return self._described(self._mapped())
         sessions, *published = PUBLISHED_SPLITS[self.config.split]
         subject = self.config.subject
         if SESSIONS.get(subject, 0) < sessions or self.config.roi != "nsdgeneral":
@@ -85,6 +86,25 @@ class Prepared:
         Raises:
             DataError: no folder is named, it is damaged, or it was prepared for another subject or split.
         """
+        data = self._mapped()
+        if not data.roi_mask(self.config.roi).all():
+            data = data.restricted(self.config.roi)
+        return data.trial_averaged() if self._averages(data) else data
+
+    def _averages(self, data: BrainData) -> bool:
+        return self.config.trials == "average" and bool((data.repeats > 1).any())
+
+    def _described(self, data: BrainData) -> DataDescription:
+        """What `load` would give, without copying the betas."""
+        shown = int((data.repeats > 0).sum())
+        return replace(
+            described(data, self.config.spaces()),
+            voxels=int(data.roi_mask(self.config.roi).sum()),
+            trials=shown if self._averages(data) else len(data.betas),
+        )
+
+    def _mapped(self) -> BrainData:
+        """The folder's data as it is; nothing of the betas is read."""
         if not self.config.path:
             raise DataError(
                 "No prepared folder is named.",
@@ -104,9 +124,7 @@ class Prepared:
         data = read_prepared(folder, manifest)
         if self.config.train or self.config.test:
             data = data.thinned(train=self.config.train, test=self.config.test)
-        if not data.roi_mask(self.config.roi).all():
-            data = data.restricted(self.config.roi)
-        return data.trial_averaged() if self.config.trials == "average" and (data.repeats > 1).any() else data
+        return data
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -53,8 +53,17 @@ def train(plan: IndexPlan, stored: Rows, path: Path, seed: int) -> None:
     ivf.cp.min_points_per_centroid, ivf.cp.max_points_per_centroid = 1, 256
     if isinstance(index, faiss.IndexPreTransform):
         faiss.downcast_VectorTransform(index.chain.at(0)).niter = OPQ_ROUNDS
-    index.train(np.asarray(stored.take(sample_ids(plan.train_rows, plan.n, seed)), dtype=np.float32))
+    index.train(_sample(plan, stored, seed))
     _write(faiss, index, path)
+
+
+def _sample(plan: IndexPlan, stored: Rows, seed: int) -> np.ndarray:
+    """The training rows in single precision, converted part by part: memory holds them once."""
+    ids = sample_ids(plan.train_rows, plan.n, seed)
+    rows = np.empty((len(ids), plan.dim), dtype=np.float32)
+    for start in range(0, len(ids), _ADDED_AT_ONCE):
+        rows[start : start + _ADDED_AT_ONCE] = stored.take(ids[start : start + _ADDED_AT_ONCE])
+    return rows
 
 
 def sample_ids(count: int, n: int, seed: int) -> np.ndarray:
@@ -67,7 +76,10 @@ def sample_ids(count: int, n: int, seed: int) -> np.ndarray:
 
 
 def build_block(piece: Piece, trained: str) -> str:
-    """Add a run of rows to a copy of the trained index and write it; returns the block's path."""
+    """Add a run of rows to a copy of the trained index and write its lists; returns the block's path.
+
+    Only the lists are written: the centres of a large index take a gigabyte, and there are thousands of blocks.
+    """
     faiss = require_faiss()
     index = faiss.read_index(trained)
     rows = np.load(piece.shard, mmap_mode="r", allow_pickle=False)
@@ -75,7 +87,10 @@ def build_block(piece: Piece, trained: str) -> str:
         part = np.asarray(rows[start : min(start + _ADDED_AT_ONCE, piece.start + piece.rows)], dtype=np.float32)
         ids = np.arange(len(part), dtype=np.int64) + piece.first_id + start - piece.start
         index.add_with_ids(part, ids)
-    _write(faiss, index, Path(piece.block))
+    ivf = faiss.extract_index_ivf(index)
+    centres, ivf.quantizer = ivf.quantizer, faiss.IndexFlat(ivf.d, ivf.metric_type)
+    _write(faiss, ivf, Path(piece.block))
+    ivf.quantizer = centres
     return piece.block
 
 
@@ -105,7 +120,8 @@ def _merge_in_memory(faiss: Any, trained: Path, blocks: list[Path], out: Path) -
         ivf.invlists.resize(number, 0)
     for path in blocks:
         block = faiss.read_index(str(path))
-        ivf.merge_from(faiss.extract_index_ivf(block), 0)
+        ivf.invlists.merge_from(faiss.extract_index_ivf(block).invlists, 0)
+        ivf.ntotal += block.ntotal
     index.ntotal = ivf.ntotal
     _write(faiss, index, out / "index.faiss")
     return [out / "index.faiss"]

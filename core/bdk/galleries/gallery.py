@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from bdk.galleries.metadata import Metadata
 BLOCK = 65_536
 """Rows that a scan reads at once: 100 MB of 768 half-precision numbers."""
 
+_MAPS = 256
+"""Shards that stay mapped; each holds a file open, and LAION-2B-en has 2,313."""
+
 
 class Rows:
     """One array in row order over several ``.npy`` shards, memory-mapped when first touched."""
@@ -22,7 +26,7 @@ class Rows:
     def __init__(self, root: Path, shards: tuple[FileEntry, ...]) -> None:
         self._paths = [root / shard.path for shard in shards]
         self._starts = np.concatenate([[0], np.cumsum([shard.rows for shard in shards])]).astype(np.int64)
-        self._maps: dict[int, np.ndarray] = {}
+        self._maps: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -31,6 +35,9 @@ class Rows:
         """One shard as a read-only memory map."""
         if number not in self._maps:
             self._maps[number] = np.load(self._paths[number], mmap_mode="r", allow_pickle=False)
+            while len(self._maps) > _MAPS:
+                self._maps.popitem(last=False)
+        self._maps.move_to_end(number)
         return self._maps[number]
 
     def take(self, ids: np.ndarray) -> np.ndarray:

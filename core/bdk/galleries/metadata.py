@@ -27,7 +27,7 @@ _OTHER_NAMES = {
     "language": ("language", "LANGUAGE", "lang"),
     "scene": ("scene",),
 }
-_GROUPS_KEPT = 8
+_GROUPS_KEPT, _FILES_OPEN = 8, 64
 
 
 def canonical_names(columns: list[str]) -> dict[str, str]:
@@ -41,7 +41,7 @@ class Metadata:
     def __init__(self, root: Path, files: tuple[FileEntry, ...]) -> None:
         self._paths = [root / file.path for file in files]
         self._starts = np.concatenate([[0], np.cumsum([file.rows for file in files])]).astype(np.int64)
-        self._files: dict[int, tuple[pq.ParquetFile, np.ndarray]] = {}
+        self._files: OrderedDict[int, tuple[pq.ParquetFile, np.ndarray]] = OrderedDict()
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
 
     def take(self, ids: list[int]) -> list[dict[str, object]]:
@@ -73,6 +73,9 @@ class Metadata:
                     where=str(self._paths[number]),
                 )
             self._files[number] = file, np.concatenate([[0], np.cumsum(sizes)])
+            while len(self._files) > _FILES_OPEN:
+                self._files.popitem(last=False)[1][0].close()
+        self._files.move_to_end(number)
         return self._files[number]
 
     def _group(self, number: int, group: int) -> pa.Table:

@@ -20,23 +20,21 @@ class Query:
         source: ``estimate`` (the prior's samples, or the encoder's tokens where there is no prior) or ``encoder``
             (the encoder's ``contrast`` output).
         reranks: whether a larger pool of candidates is then ranked by the cosine of whole token tensors.
-        within: which of a gallery's embeddings are searched first: of its ``image``s or of its captions (``text``).
     """
 
     name: str
     guide: str
     source: Literal["estimate", "encoder"]
     reranks: bool
-    within: Literal["image", "text"]
 
 
 QUERIES: dict[str, Query] = {
     query.name: query
     for query in (
-        Query("image-cls", "image", "estimate", reranks=False, within="image"),
-        Query("image-tokens", "image", "estimate", reranks=True, within="image"),
-        Query("text", "text", "estimate", reranks=False, within="image"),
-        Query("encoder", "image", "encoder", reranks=False, within="image"),
+        Query("image-cls", "image", "estimate", reranks=False),
+        Query("image-tokens", "image", "estimate", reranks=True),
+        Query("text", "text", "estimate", reranks=False),
+        Query("encoder", "image", "encoder", reranks=False),
     )
 }
 _OWN = {"image": "image-cls", "text": "text"}

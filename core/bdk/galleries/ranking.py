@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from bdk.errors import ComponentError
 from bdk.galleries.gallery import Rows
-from bdk.interfaces import Neighbours, Retriever
+from bdk.interfaces import Neighbours
 
 _AT_ONCE = 1 << 24
 """Numbers gathered at once when candidates are scored again."""
@@ -122,32 +122,3 @@ def check_keys(
     if not bool(torch.isfinite(length).all()) or bool((length == 0).any()):
         raise ComponentError("A key is zero or not finite, so it points nowhere.", where="retriever.search")
     return unit / length
-
-
-def rerank_by_tokens(
-    retriever: Retriever, found: Neighbours, tokens: Float[Tensor, "B T D"], guide: str, k: int
-) -> Neighbours:
-    """The k of a pool of candidates whose whole token tensors are nearest to the estimate.
-
-    Source: MindEye's second-order selection (cosine of flattened 257 x 768 tensors); there the query is the
-    projector's output and k is 1.
-
-    Args:
-        retriever: fetches the candidates' tokens.
-        found: pool of candidates, from `Retriever.search`.
-        tokens: the estimate that asks.
-        guide: the guide of those tokens.
-        k: how many to keep.
-
-    Returns:
-        Neighbours scored by the cosine of whole tensors. Candidates whose tokens cannot be had come after all
-        others, in their old order, with their score lowered by 4 (so that it stays descending).
-    """
-    scores = torch.empty(found.ids.shape)
-    for start in range(0, len(tokens), 16):
-        part = slice(start, start + 16)
-        fetched = retriever.fetch(found.ids[part], guide).flatten(2)
-        cosine = F.cosine_similarity(fetched, tokens[part].detach().cpu().float().flatten(1)[:, None], dim=2)
-        scores[part] = torch.where(cosine.isnan(), found.scores[part] - 4, cosine)
-    order = scores.argsort(dim=1, descending=True, stable=True)
-    return best(Neighbours(found.ids.gather(1, order), scores.gather(1, order)), k)

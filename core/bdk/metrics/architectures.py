@@ -104,8 +104,8 @@ def clip_vit_l14(state: Mapping[str, Tensor] | None, path: Path) -> nn.Module:
     """open_clip's ViT-L/14 with OpenAI's activation (quick GELU), image tower only."""
     import open_clip
 
-    with torch.device("meta"):
-        model = open_clip.create_model("ViT-L-14-quickgelu", pretrained=None)
+    with torch.device("meta"):  # the text tower is never given memory
+        model = open_clip.create_model("ViT-L-14-quickgelu", pretrained=None, device="meta")
     visual = model.visual
     visual.to_empty(device="cpu")
     if state is not None:

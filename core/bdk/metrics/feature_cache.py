@@ -76,13 +76,9 @@ class FeatureCache:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)
 
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: type) -> np.memmap:
-        """A file-backed array without a key, for prepared pictures; it goes with the cache object."""
-        handle, path = tempfile.mkstemp(prefix=f".{name}-", suffix=".npy", dir=self.folder)
-        os.close(handle)
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        Path(path).unlink()  # the mapping keeps the space until it is dropped
-        return array
+    def spool(self, rows: int, shape: tuple[int, ...], dtype: type) -> Spool:
+        """A file for prepared pictures; it goes when it is no longer used."""
+        return Spool(self.folder, rows, shape, dtype)
 
     def close(self) -> None:
         """Remove a temporary folder; a named one stays."""
@@ -94,6 +90,40 @@ class FeatureCache:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Spool:
+    """Rows of equal shape in an unnamed file: read and written, not mapped, so that they take no memory.
+
+    Args:
+        folder: where the file lies; it has no name and vanishes with the object.
+        rows: how many there may be.
+        shape: of one row.
+        dtype: of its numbers.
+    """
+
+    def __init__(self, folder: Path, rows: int, shape: tuple[int, ...], dtype: type) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (lives as long as the object)
+        self._shape, self._dtype = shape, np.dtype(dtype)
+        self._bytes = int(np.prod(shape)) * self._dtype.itemsize
+        self._written = np.zeros(rows, dtype=bool)
+
+    def has(self, start: int, stop: int) -> bool:
+        """Whether all of these rows were written."""
+        return bool(self._written[start:stop].all())
+
+    def write(self, start: int, rows: np.ndarray) -> None:
+        """Write rows from ``start`` on."""
+        self._file.seek(start * self._bytes)
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
+        self._written[start : start + len(rows)] = True
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows that were written, as an array of their own."""
+        stop = min(stop, len(self._written))
+        self._file.seek(start * self._bytes)
+        data = bytearray(self._file.read((stop - start) * self._bytes))
+        return np.frombuffer(data, dtype=self._dtype).reshape(stop - start, *self._shape)
 
 
 def feature_key(network: str, weights_sha256: str, layer: str, preprocessing: str, pictures: str) -> str:

@@ -57,7 +57,7 @@ class FeatureNetwork:
     def prepare(self, images: Float[Tensor, "B 3 H W"], preset: Preset) -> Float[Tensor, "B 3 h w"]:
         """Bring pictures of any size, values 0..1, to the size it sees."""
         if self.own_steps:
-            return resize(images.clamp(0, 1), *self.own_steps)
+            return resize(images, *self.own_steps)
         return resize(first_steps(images, preset), preset.size_for(self.name), preset.feature_resize)
 
     @torch.no_grad()

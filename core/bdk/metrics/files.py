@@ -25,8 +25,8 @@ from bdk.metrics.array_files import open_array
 from bdk.metrics.sources import Pictures, as_unit
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MAX_PIXELS = 50_000_000
-"""Pixels of one picture above which it is refused: decoded and as floats it would take more than a gigabyte."""
+MAX_PIXELS = 36_000_000
+"""Pixels of one picture above which it is refused: decoded, as floats and resized it would take more than 1.5 GB."""
 
 
 @dataclass(frozen=True)

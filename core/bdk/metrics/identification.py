@@ -54,7 +54,9 @@ def two_way(stimuli: np.ndarray, reconstructions: np.ndarray) -> Measurement:
     value = sum(int(won.sum()) for won, _, _ in each) / (s * n * (n - 1))
     undefined = sum(undefined for _, _, undefined in each)
     note = f"{undefined} reconstructions have flat features and lose every comparison" if undefined else ""
-    return Measurement(value, np.diag(fit).copy(), success=success, fit=fit, chance=0.5, note=note)
+    apart = np.stack([np.diag(one) for _, one, _ in each], axis=1) if s > 1 else None
+    own = np.diag(fit).copy()
+    return Measurement(value, own, success=success, fit=fit, chance=0.5, note=note, per_candidate=apart)
 
 
 def _two_way_once(stimuli: np.ndarray, reconstructions: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -88,7 +90,8 @@ def correlation_distance(stimuli: np.ndarray, reconstructions: np.ndarray) -> Me
     n = len(fit)
     chance = float((fit.sum() - own.sum()) / (n * (n - 1))) if n > 1 else None
     note = f"{undefined} pairs have flat features; their distance counts as 1" if undefined else ""
-    return Measurement(float(own.mean()), own, fit=fit, chance=chance, note=note)
+    apart = np.stack([np.nan_to_num(np.diag(one), nan=1.0) for one in each], axis=1) if len(each) > 1 else None
+    return Measurement(float(own.mean()), own, fit=fit, chance=chance, note=note, per_candidate=apart)
 
 
 def _candidates(features: np.ndarray) -> list[np.ndarray]:

@@ -58,7 +58,8 @@ class ImageMetric(Metric):
     def update(self, reconstructions: Float[Tensor, "B 3 H W"], stimuli: Float[Tensor, "B 3 H W"]) -> None:
         """Take a batch of pictures, values 0..1, any size."""
         size, how = self.preset.pixel_size, self.preset.pixel_resize
-        ready = [resize(first_steps(x.float().cpu(), self.preset), size, how) for x in (stimuli, reconstructions)]
+        sides = (x.float().cpu().clamp(0, 1) for x in (stimuli, reconstructions))
+        ready = [resize(first_steps(x, self.preset), size, how) for x in sides]
         self.take(ready[0], ready[1][:, None])
 
     def take(self, stimuli: Float[Tensor, "B 3 H W"], reconstructions: Float[Tensor, "B S 3 H W"]) -> None:
@@ -80,13 +81,16 @@ class ImageMetric(Metric):
         """The value with what intervals and tests need. An undefined pair counts as 0, and is counted in the note."""
         own = torch.cat(list(self.measured)).numpy()
         undefined = int(np.isnan(own).sum())
-        per_stimulus = np.nan_to_num(own).mean(axis=1)
+        apart = np.nan_to_num(own)
+        per_stimulus = apart.mean(axis=1)
         note = (
             f"{undefined} pairs hold a flat picture, for which it is not defined; they count as 0" if undefined else ""
         )
         wrong = torch.cat(list(self.shuffled)).numpy() if self.shuffled else np.array([])
         chance = float(np.nan_to_num(wrong).mean()) if wrong.size else None
-        return Measurement(float(per_stimulus.mean()), per_stimulus, chance=chance, note=note)
+        candidates = apart if apart.shape[1] > 1 else None
+        value = float(per_stimulus.mean())
+        return Measurement(value, per_stimulus, chance=chance, note=note, per_candidate=candidates)
 
 
 class PixCorr(ImageMetric):
@@ -156,7 +160,7 @@ class FeatureMetric(ImageMetric):
             (self.stimulus_features, stimuli),
             (self.reconstruction_features, reconstructions),
         ):
-            ready = tap.network.prepare(images.float().cpu(), self.preset)
+            ready = tap.network.prepare(images.float().cpu().clamp(0, 1), self.preset)
             state.append(tap.network.features(ready)[tap.layer])
 
     def measure(self) -> Measurement:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bdk.errors import DataError
-from bdk.metrics.feature_cache import FeatureCache, feature_key
+from bdk.metrics.feature_cache import FeatureCache, Spool, feature_key
 from bdk.metrics.feature_network import FeatureNetwork
 from bdk.metrics.presets import Preset, Resize
 from bdk.metrics.resize import first_steps, resize
@@ -24,7 +24,7 @@ NETWORK_BATCH = 16
 
 
 class Prepared:
-    """Pictures after a preset's first steps; those that are slow to read are kept in a file-backed array.
+    """Pictures after a preset's first steps; those that are slow to read are kept in a file.
 
     Args:
         pictures: any source.
@@ -34,8 +34,7 @@ class Prepared:
 
     def __init__(self, pictures: Pictures, preset: Preset, cache: FeatureCache) -> None:
         self.pictures, self.preset = pictures, preset
-        self._kept: dict[tuple[int, Resize], np.ndarray] = {}
-        self._is_kept: dict[tuple[int, Resize], np.ndarray] = {}
+        self._kept: dict[tuple[int, Resize], Spool] = {}
         self._cache = cache
 
     def __len__(self) -> int:
@@ -63,13 +62,12 @@ class Prepared:
         slot = (size, how)
         if slot not in self._kept:
             dtype = np.uint8 if self.preset.eight_bit else np.float32
-            self._kept[slot] = self._cache.scratch("pictures", (len(self), 3, size, size), dtype)
-            self._is_kept[slot] = np.zeros(len(self), dtype=bool)
-        if not self._is_kept[slot][start:stop].all():
+            self._kept[slot] = self._cache.spool(len(self), (3, size, size), dtype)
+        spool = self._kept[slot]
+        if not spool.has(start, stop):
             read = self._read(size, how, start, stop).numpy()
-            self._kept[slot][start:stop] = np.rint(read * 255) if self.preset.eight_bit else read
-            self._is_kept[slot][start:stop] = True
-        kept = torch.from_numpy(np.array(self._kept[slot][start:stop])).float()
+            spool.write(start, np.rint(read * 255) if self.preset.eight_bit else read)
+        kept = torch.from_numpy(spool.read(start, stop)).float()
         return kept / 255 if self.preset.eight_bit else kept
 
     def _read(self, size: int, how: Resize, start: int, stop: int) -> Float[Tensor, "B 3 size size"]:

@@ -39,26 +39,25 @@ def resize(images: Float[Tensor, "B 3 H W"], size: int, how: Resize) -> Float[Te
 
 def eight_bit(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     """Round to the nearest of the 256 values an 8-bit file can hold."""
-    return (images * 255).round() / 255
+    return images.mul(255).round_().div_(255)
 
 
 def first_steps(images: Float[Tensor, "B 3 H W"], preset: Preset) -> Float[Tensor, "B 3 h w"]:
-    """What a preset does before it parts into pixels and networks: clamp, 8 bits, base size.
+    """What a preset does before it parts into pixels and networks: 8 bits, base size.
 
     Args:
-        images: any size.
+        images: any size, values 0..1.
         preset: the recipe.
 
     Returns:
         Values 0..1.
     """
-    images = images.clamp(0, 1)
     if preset.eight_bit:
         images = eight_bit(images)
     return resize(images, preset.base, "bilinear") if preset.base else images
 
 
 def _resize_with_pillow(image: Float[Tensor, "3 H W"], size: int, how: Resize) -> Float[Tensor, "3 size size"]:
-    pixels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    pixels = image.mul(255).round_().to(torch.uint8).permute(1, 2, 0).numpy()
     small = Image.fromarray(np.ascontiguousarray(pixels)).resize((size, size), _FILTERS[how])
     return torch.from_numpy(np.array(small)).permute(2, 0, 1).float() / 255

@@ -25,6 +25,7 @@ class Measurement:
             reads the rest.
         chance: expected value of reconstructions that know nothing; None if not known.
         note: what a reader must know, such as the number of flat pictures.
+        per_candidate: N x S, the per-stimulus numbers of each candidate apart; None with one candidate.
     """
 
     value: float
@@ -33,6 +34,7 @@ class Measurement:
     fit: np.ndarray | None = None
     chance: float | None = None
     note: str = ""
+    per_candidate: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def as_unit(pixels: Tensor, where: str) -> Float[Tensor, "3 H W"]:
     if pixels.ndim != 3 or pixels.shape[0] != 3:
         raise DataError(f"A picture has shape {tuple(pixels.shape)}.", where=where, mend="3 x H x W is expected.")
     if pixels.dtype == torch.uint8:
-        return pixels.float() / 255
+        return pixels.float().div_(255)
     if not pixels.dtype.is_floating_point:
         raise DataError(
             f"Pixels are {pixels.dtype}, whose scale is not known.", where=where, mend="Use uint8, or floats in 0..1."
@@ -171,7 +171,7 @@ def as_unit(pixels: Tensor, where: str) -> Float[Tensor, "3 H W"]:
         raise DataError(
             f"Floats run from {low:.4g} to {high:.4g}; 0..1 is expected.", where=where, mend=_scale_hint(low, high)
         )
-    return pixels.float().clamp(0, 1)
+    return pixels.float() if low >= 0 and high <= 1 else pixels.float().clamp(0, 1)
 
 
 def _scale_hint(low: float, high: float) -> str:

@@ -17,7 +17,7 @@ from bdk.metrics.pairs import ImagePairs
 from bdk.metrics.plugin import METRICS, VARIANTS
 from bdk.metrics.presets import Preset, preset_named
 from bdk.metrics.score import Measurement, Score
-from bdk.statistics import assignment_test, bootstrap_interval, bootstrap_pairs
+from bdk.statistics import Interval, assignment_test, bootstrap_interval, bootstrap_pairs, variance_parts
 
 TABLE_1 = ("pixcorr", "ssim", "alex2", "alex5", "incep", "clip", "eff", "swav")
 """The eight numbers of the field's main table, in its order."""
@@ -74,21 +74,28 @@ def score_images(
 def assemble(
     info: MetricInfo, measured: Measurement, *, preset: str, seed: int, permutations: int, **facts: Any
 ) -> Score:
-    """Add interval and test to a measurement."""
-    low = high = p_value = None
-    if measured.success is not None:
-        interval = bootstrap_pairs(measured.success, seed=seed)
-        low, high = interval.low, interval.high
-    elif measured.per_stimulus is not None:
-        interval = bootstrap_interval(measured.per_stimulus, seed=seed)
-        low, high = interval.low, interval.high
+    """Add interval, test and the spread between candidates to a measurement.
+
+    Args:
+        info: the metric.
+        measured: what it found.
+        preset: recipe of the preprocessing.
+        seed: of the resampling.
+        permutations: random reassignments of the test.
+        facts: further fields of the score.
+    """
+    interval = _interval(measured, seed)
+    p_value = None
     if measured.fit is not None and len(measured.fit) > 1:
         better = info.direction == "up"
         p_value = assignment_test(measured.fit, permutations=permutations, seed=seed, larger_is_better=better).p_value
+    details = {}
+    if measured.per_candidate is not None:
+        details["sd_between_candidates"] = variance_parts(measured.per_candidate.T[None]).score_sd
     return Score(
         measured.value,
-        low,
-        high,
+        interval.low if interval else None,
+        interval.high if interval else None,
         measured.chance,
         info.direction,
         preset=preset,
@@ -97,8 +104,15 @@ def assemble(
         p_value=p_value,
         name=info.name,
         note=measured.note,
+        details=details,
         **facts,
     )
+
+
+def _interval(measured: Measurement, seed: int) -> Interval | None:
+    if measured.success is not None:
+        return bootstrap_pairs(measured.success, seed=seed)
+    return None if measured.per_stimulus is None else bootstrap_interval(measured.per_stimulus, seed=seed)
 
 
 def missing(info: MetricInfo, preset: str, why: str, n: int = 0) -> Score:

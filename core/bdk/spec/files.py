@@ -46,7 +46,9 @@ def _text(name: str, registry: Registry, near: Path | None) -> tuple[str, str, P
             except (OSError, UnicodeDecodeError) as error:
                 raise SpecError(f"The spec cannot be read: {error}", where=str(path)) from error
     if name.endswith(".toml"):
-        raise SpecError(f"There is no file {name}.", mend="Give a path, or the name of a bundled spec (`bdk list specs`).")
+        raise SpecError(
+            f"There is no file {name}.", mend="Give a path, or the name of a bundled spec (`bdk list specs`)."
+        )
     info = registry.spec(name)
     package, _, inner = info.resource.partition(":")
     return importlib.resources.files(package).joinpath(inner).read_text(encoding="utf-8"), f"bundled spec {name}", None

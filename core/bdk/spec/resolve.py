@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from bdk.components import Config
+from bdk.components import ComponentInfo, Config, DatasetInfo
 from bdk.errors import SpecError
 from bdk.registry import Registry, config_class
 from bdk.spec import files
@@ -111,6 +111,7 @@ def _refuse_swept(given: Sequence[tuple[str, Any]], raw: Raw, where: str) -> Non
 
 def _seeds(raw: Raw, given: Sequence[tuple[str, Any]], where: str) -> list[int]:
     options = dict(given)
+    seeds: Any
     if "seed" in options:
         seeds = [options["seed"]]
     else:
@@ -255,6 +256,7 @@ class _Maker:
             return None
         if not isinstance(use, str):
             raise SpecError(f"No {family} is chosen.", where=here, mend=f'Write {family} = "NAME" or --{family} NAME.')
+        info: ComponentInfo | DatasetInfo
         if family == "data":
             info = self.registry.dataset(use, where=f"{here}.use")
         else:
@@ -264,9 +266,7 @@ class _Maker:
         below = {key: value for key, value in below.items() if key in known}
         return Part(family, use, self.settings(family, config_class(info), {**below, **table}, prefix, label=use))
 
-    def settings(
-        self, section: str, kind: type[ConfigT], table: Any, prefix: str = "", *, label: str = ""
-    ) -> ConfigT:
+    def settings(self, section: str, kind: type[ConfigT], table: Any, prefix: str = "", *, label: str = "") -> ConfigT:
         here = f"{self.where}: {prefix}{section}"
         if not isinstance(table, Mapping):
             raise SpecError(f"{section} must be a table, not {table!r}.", where=here)

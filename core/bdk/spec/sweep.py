@@ -49,7 +49,9 @@ def rows(raw: Raw, *, where: str, read: Read) -> list[Row]:
         found = [_single(raw, base)]
     names = [row.name for row in found]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise SpecError(f"Two rows are called {sorted(twice)[0]!r}.", where=where, mend="Give every variant its own name.")
+        raise SpecError(
+            f"Two rows are called {sorted(twice)[0]!r}.", where=where, mend="Give every variant its own name."
+        )
     return found
 
 
@@ -128,5 +130,3 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-

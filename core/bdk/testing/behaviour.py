@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from bdk.errors import BdkError
 from bdk.testing.cases import ROWS, Case
 from bdk.testing.checking import NotRun, Violation, check
-from bdk.testing.components import not_module
 from bdk.testing.subject import Subject, require_equal
 
 CLOSE = 2e-4
@@ -141,7 +140,7 @@ def _stable(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in outputs.items() if tensor.ndim > 0}
 
 
-@check("state-comes-back", applies=not_module, after=FIXED)
+@check("state-comes-back", after=FIXED)
 def state_comes_back(subject: Subject) -> None:
     """Saved to safetensors and loaded strictly into a fresh copy, it gives the same numbers."""
     for case in subject.cases:
@@ -165,7 +164,7 @@ def _through_a_file(part: nn.Module) -> dict[str, Tensor]:
         return load_file(path)
 
 
-@check("number-type-is-kept", applies=not_module, after=SHAPED)
+@check("number-type-is-kept", after=SHAPED)
 def number_type_is_kept(subject: Subject) -> None:
     """Single precision in, single out; moved to double precision, double out."""
     case = subject.cases[0]
@@ -181,7 +180,7 @@ def number_type_is_kept(subject: Subject) -> None:
             raise Violation(f"given {wanted}, it returned {', '.join(wrong)}")
 
 
-@check("device-is-kept", applies=not_module, after=("builds-without-memory", *SHAPED))
+@check("device-is-kept", after=("builds-without-memory", *SHAPED))
 def device_is_kept(subject: Subject) -> None:
     """It works where its weights and inputs are: on an accelerator if there is one, else on torch's meta device."""
     device = torch.device("cuda" if torch.cuda.is_available() else "meta")

@@ -102,12 +102,7 @@ def fit_mode_is_true(subject: Subject) -> None:
         raise Violation(f"fit_mode is {mode}, but it has parameters that nobody will train")
 
 
-def not_module(subject: Subject) -> str:
-    """Why a check of modules does not apply."""
-    return "" if subject.info.family in MODULES else "not a family of modules"
-
-
-@check("builds-without-memory", applies=not_module, after=("builds",))
+@check("builds-without-memory", after=("builds",))
 def builds_without_memory(subject: Subject) -> None:
     """It can be built on torch's meta device, as `bdk plan` does to count its parameters."""
     for case in subject.cases:
@@ -128,5 +123,6 @@ CHECKS = [
     target_loads,
     builds,
     fit_mode_is_true,
-    builds_without_memory,
 ]
+MODULE = [builds_without_memory]
+"""And of those that are modules."""

@@ -112,9 +112,9 @@ def plain(report: PackageReport) -> dict[str, Any]:
 
 
 _CHECKS = {
-    "encoder": ("components:CHECKS", "behaviour:CHECKS", "fitting:ENCODER"),
-    "prior": ("components:CHECKS", "behaviour:CHECKS", "fitting:PRIOR"),
-    "fusion": ("components:CHECKS", "behaviour:CHECKS", "fitting:FUSION"),
+    "encoder": ("components:CHECKS", "components:MODULE", "behaviour:CHECKS", "fitting:ENCODER"),
+    "prior": ("components:CHECKS", "components:MODULE", "behaviour:CHECKS", "fitting:PRIOR"),
+    "fusion": ("components:CHECKS", "components:MODULE", "behaviour:CHECKS", "fitting:FUSION"),
     "retriever": ("components:CHECKS", "retrievers:CHECKS"),
     "decoder": ("components:CHECKS", "decoders:CHECKS"),
     "data": ("datasets:CHECKS",),

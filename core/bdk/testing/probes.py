@@ -227,11 +227,11 @@ class DecoderProbe(Probe):
         calls: list[Call] = [("no guide at all", lambda part: part({}, 1, generator(0)))]
         for name in type(self.subject.config).required:  # type: ignore[attr-defined]
             rest = {key: value for key, value in case.inputs.items() if key != name}
-            calls.append((f"no guide {name!r}", lambda part, rest=rest: part(rest, 1, generator(0))))
+            calls.append((f"no guide {name!r}", lambda part, rest=rest: part(rest, 1, generator(0))))  # type: ignore[misc]
         for name, guide in case.inputs.items():
             if guide.is_floating_point():
                 wide = {**case.inputs, name: numbers(ROWS, guide.shape[1] + 1, guide.shape[2] + 1)}
-                calls.append((f"a guide {name!r} of another size", lambda part, wide=wide: part(wide, 1, generator(0))))
+                calls.append((f"a guide {name!r} of another size", lambda part, wide=wide: part(wide, 1, generator(0))))  # type: ignore[misc]
         return calls
 
 

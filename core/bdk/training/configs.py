@@ -39,6 +39,9 @@ class Stage1(TrainConfig, Stage1Objective):
     standardise: Literal["voxel", "sample", "none"] = "voxel"
     """Scale of the betas: ``voxel`` z-scores each voxel by the training stimuli (Brain-Diffuser), ``sample`` each
     stimulus across its voxels (BrainRAM's release), ``none`` leaves them."""
+    weights: str = ""
+    """Key of an imported checkpoint (`bdk import`), or its first digits; encoder and prior then take its weights and
+    are not trained."""
     estimates: Literal["in-sample", "holdout", "cross-fit", "none"] = "in-sample"
     """On which stimuli stage II will see estimates: those stage I was fitted on (the paper's way), a share kept from
     it, or all of them by k-fold. It decides what stage I is fitted on, so it is an option of stage I. ``none``: there

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,9 @@ Loss = Callable[[Tensor, float, torch.Generator], Mapping[str, Tensor]]
 ``loss`` is minimised. Which rows a process computes is for the function to say (`bdk.objectives.share`)."""
 Row = dict[str, float]
 CHECKPOINT = "checkpoint"
+CALM = "Lower the learning rate, or look at the data: `bdk data check`."
+BOUND = 1e12
+"""Weights beyond this come of a training that diverged."""
 
 
 def total_steps(config: TrainConfig, n: int) -> int:
@@ -82,14 +84,12 @@ def train(
         with accelerator.autocast():
             parts = loss(batch, step / steps, generator)
         if not torch.isfinite(parts["loss"]):
-            raise AgreedError(
-                f"The loss is {parts['loss'].item()} at step {step}.",
-                mend="Lower the learning rate, or look at the data: `bdk data check`.",
-            )
+            raise AgreedError(f"The loss is {parts['loss'].item()} at step {step}.", mend=CALM)
         optimiser.zero_grad(set_to_none=True)
         accelerator.backward(parts["loss"])
         _sum_gradients(module)
         _step(module, optimiser, config.clip, accelerator.scaler)
+        _require_bounded(module, step)
         rows.append({"step": step, "lr": rate, **{key: value.item() for key, value in parts.items()}})
         on_row(rows[-1])
         if crew().leads and (step + 1) % config.checkpoint_every == 0 and step + 1 < steps:
@@ -114,6 +114,15 @@ def _sum_gradients(module: nn.Module) -> None:
     found = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     for waiting in [distributed.all_reduce(gradient, async_op=True) for gradient in found]:
         waiting.wait()
+
+
+def _require_bounded(module: nn.Module, step: int) -> None:
+    """Several processes stop together while they still agree: the next batch might overflow on one of them alone."""
+    if crew().count == 1:
+        return
+    largest = torch.stack(torch._foreach_norm([p.detach() for p in module.parameters()], torch.inf)).max()
+    if not largest < BOUND:
+        raise AgreedError(f"The weights have left all bounds at step {step}: the training diverged.", mend=CALM)
 
 
 def _step(module: nn.Module, optimiser: torch.optim.Optimizer, clip: float, scaler: Any) -> None:
@@ -189,7 +198,7 @@ def _checkpoint(module: nn.Module, optimiser: torch.optim.Optimizer, rows: list[
     (aside / "rows.json").write_text(json.dumps(rows))
     pointer = work / f"{CHECKPOINT}.next"
     pointer.write_text(aside.name)
-    os.replace(pointer, work / CHECKPOINT)
+    pointer.replace(work / CHECKPOINT)
     for old in work.glob(f"{CHECKPOINT}.[0-9]*"):
         if old.name != aside.name:
             for file in old.iterdir():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
 from bdk.components import DecoderConfig
 from bdk.fingerprints import shipped_path
 from bdk.weights import folder_lacks, folder_of
+from pydantic import Field, model_validator
 
 Noise = Literal["shared", "independent"]
 Precision = Literal["auto", "full", "half"]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bdk.errors import WeightsMissingError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from bdk.errors import WeightsMissingError
 from bdk_decoders.dual_transformer import dual_unet
 
 TEXT_TOKENS = 77

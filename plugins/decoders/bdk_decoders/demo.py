@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from bdk.contexts import DecoderContext
 from bdk.demo.unet import DemoDiffusion, scheduler
 from bdk.demo.vae import DemoVae
 from bdk.devices import device
+from jaxtyping import Float
+from torch import Tensor
+
 from bdk_decoders.configs import DemoConfig
 from bdk_decoders.diffusion import guided, sample
 from bdk_decoders.guides import as_latents, draw_noise, require_guides, require_size

@@ -40,7 +40,7 @@ def sample(
     run = steps if start is None else steps_to_run(steps, strength)
     if run == 0:
         return start.clone() if start is not None else noise
-    first = len(scheduler.timesteps) - run * scheduler.order
+    first = (steps - run) * scheduler.order
     times = scheduler.timesteps[first:]
     if first and hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)

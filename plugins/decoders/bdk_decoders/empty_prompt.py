@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
 from bdk.errors import MissingExtraError, WeightsMissingError
 from bdk.spaces import Space
 from bdk.targets.clip import encode_texts
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 FILE = "empty_prompt.safetensors"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from bdk.devices import device as default_device
 from bdk.errors import ComponentError, WeightsMissingError
 from bdk.weights import Manifest
+from jaxtyping import Float
+from torch import Tensor
+
 from bdk_decoders.configs import DiffusionConfig
 
 

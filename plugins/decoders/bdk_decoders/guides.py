@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from bdk.errors import ComponentError
 from bdk.spaces import Space
+from jaxtyping import Float
+from torch import Tensor
 
 
 def require_guides(

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.targets.vae import load_vae
 from jaxtyping import Float
 from torch import Tensor
 
-from bdk.contexts import DecoderContext
-from bdk.targets.vae import load_vae
 from bdk_decoders.configs import IpAdapterConfig
 from bdk_decoders.diffusion import guided, sample
 from bdk_decoders.empty_prompt import empty_prompt

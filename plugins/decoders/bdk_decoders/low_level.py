@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.weights import Manifest
 from jaxtyping import Float
 from torch import Tensor
 
-from bdk.contexts import DecoderContext
-from bdk.weights import Manifest
 from bdk_decoders.configs import LowLevelConfig
 from bdk_decoders.guides import as_latents, require_guides, require_size
 

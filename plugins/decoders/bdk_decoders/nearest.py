@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.errors import ComponentError
 from jaxtyping import Float
 from torch import Tensor
 
-from bdk.contexts import DecoderContext
-from bdk.errors import ComponentError
 from bdk_decoders.configs import NearestConfig
 
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.targets.vae import load_vae
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from bdk.contexts import DecoderContext
-from bdk.targets.vae import load_vae
 from bdk_decoders.configs import SdImg2ImgConfig
 from bdk_decoders.diffusion import guided, sample
-from bdk_decoders.empty_prompt import empty_prompt, write_empty_prompt
+from bdk_decoders.empty_prompt import empty_prompt
 from bdk_decoders.folders import ddim, load_unet, model_folder, paint, pixels_per_latent, placement
 from bdk_decoders.guides import as_latents, draw_noise, require_guides, require_size
-
 
 
 class SdImg2Img:
@@ -34,9 +33,6 @@ class SdImg2Img:
     Raises:
         WeightsMissingError: the folder, a part of it, or the empty caption's states are not there.
     """
-
-    write_empty_prompt = staticmethod(write_empty_prompt)
-    """Keeps the states of the empty caption beside the model."""
 
     def __init__(self, config: SdImg2ImgConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context

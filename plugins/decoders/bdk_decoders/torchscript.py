@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.devices import device as default_device
+from bdk.errors import ComponentError, WeightsMissingError
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from bdk.contexts import DecoderContext
-from bdk.devices import device as default_device
-from bdk.errors import ComponentError, WeightsMissingError
 from bdk_decoders.configs import TorchscriptConfig
 from bdk_decoders.guides import draw_noise, require_guides, require_size
 

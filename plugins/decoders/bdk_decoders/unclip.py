@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from bdk.contexts import DecoderContext
+from bdk.targets.vae import load_vae
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bdk.contexts import DecoderContext
-from bdk.targets.vae import load_vae
 from bdk_decoders.configs import UnclipConfig
 from bdk_decoders.diffusion import guided, sample
 from bdk_decoders.empty_prompt import empty_prompt
 from bdk_decoders.folders import load_unet, model_folder, own_scheduler, paint, pixels_per_latent, placement
 from bdk_decoders.guides import draw_noise, require_guides, require_size
-
 
 
 class Unclip:

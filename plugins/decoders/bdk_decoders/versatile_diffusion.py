@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from safetensors.torch import load_file
-from torch import Tensor
-
 from bdk.contexts import DecoderContext
 from bdk.errors import WeightsMissingError
 from bdk.spaces import Space
 from bdk.targets.vae import load_vae
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor
+
 from bdk_decoders.configs import VersatileDiffusionConfig
-from bdk_decoders.convert_vd import convert
 from bdk_decoders.diffusion import guided, sample
 from bdk_decoders.dual_transformer import dual_unet, set_mix
 from bdk_decoders.folders import ddim, model_folder, on_device, paint, placement, unipc
@@ -43,17 +42,21 @@ class VersatileDiffusion:
         ComponentError: half precision on a CPU.
     """
 
-    convert = staticmethod(convert)
-    """Brings the published folder to the form that is loaded here."""
-
     def __init__(self, config: VersatileDiffusionConfig, context: DecoderContext) -> None:
         self.config, self.context = config, context
         self.device, dtype = placement(config)
         self.folder = model_folder(config)
-        self.sizes = {name: _size(context.spaces.get(name), SIZES[name]) for name in SIZES}
+        self.sizes = _sizes(context.spaces)
         self.unet = on_device(load_dual(self.folder / "image_unet", self.sizes["text"][0]), self.device, dtype)
         self.vae = load_vae(self.folder / "vae", str(self.device), dtype)
         self.unconditional = self._unconditional()
+
+    @staticmethod
+    def convert(source: Path, out: Path) -> Path:
+        """Write the dual form of a published folder, see `bdk_decoders.convert_vd.convert`."""
+        from bdk_decoders.convert_vd import convert
+
+        return convert(source, out)
 
     def __call__(self, guides: Mapping[str, Tensor], n: int, generator: torch.Generator) -> Float[Tensor, "B S 3 H W"]:
         require_guides(guides, decoder="versatile-diffusion", any_of=("image", "text"))
@@ -132,7 +135,6 @@ def load_dual(folder: Path, text_tokens: int) -> Any:
 def encoded_unconditional(spaces: Mapping[str, Space]) -> Float[Tensor, "1 T D"]:
     """The empty caption and a mid-grey picture in the guides' spaces, text first."""
     import numpy as np
-
     from bdk import registry
     from bdk.targets import backbone
     from bdk.targets.clip import encode_texts
@@ -144,5 +146,10 @@ def encoded_unconditional(spaces: Mapping[str, Space]) -> Float[Tensor, "1 T D"]
     return torch.cat([encode_texts(text, [""]), backbone(image).embed(grey)], dim=1)
 
 
-def _size(space: Space | None, published: tuple[int, int]) -> tuple[int, int]:
-    return (space.tokens, space.dim) if space else published
+def _sizes(spaces: Mapping[str, Space]) -> dict[str, tuple[int, int]]:
+    """Tokens and width of each guide: its space's; an absent guide has its published tokens, as wide as the other's."""
+    widths = [spaces[name].dim for name in SIZES if name in spaces]
+    return {
+        name: (spaces[name].tokens, spaces[name].dim) if name in spaces else (tokens, (widths or [width])[0])
+        for name, (tokens, width) in SIZES.items()
+    }

@@ -136,6 +136,16 @@ def test_runs_and_repeats_follow_the_response_table(prepared):
     assert (repeats[starts] == 0).all() and repeats.max() == 2
 
 
+@pytest.mark.parametrize("config", [{}, {"roi": "early+V1v"}, {"trials": "average"}])
+def test_a_description_says_what_loading_gives_without_copying_betas(prepared, monkeypatch, config):
+    loaded = load(prepared, **config)
+    for name in ("restricted_to", "averaged", "gather"):
+        monkeypatch.setattr(f"bdk.data.brain_data.BrainData.{name}", lambda *_: pytest.fail("betas were copied"))
+    found = Prepared(PreparedConfig(path=str(prepared), **config)).describe()
+    assert (found.voxels, found.trials) == (loaded.voxels, len(loaded.betas))
+    assert (found.n_train, found.n_test) == (len(loaded.rows("train")), len(loaded.rows("test")))
+
+
 def test_without_a_folder_the_published_sizes_are_described():
     described = Prepared(PreparedConfig(subject="subj02")).describe()
     assert (described.voxels, described.n_train, described.n_test) == (14278, 8859, 982)

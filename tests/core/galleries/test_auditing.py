@@ -19,6 +19,12 @@ def stimuli():
     return auditing.test_pictures(load(), "demo", OPTIONS)
 
 
+@pytest.fixture(autouse=True)
+def _loaded_once(stimuli, monkeypatch):
+    """The simulated brain is of no interest here, and slow."""
+    monkeypatch.setattr(auditing, "test_pictures", lambda registry, data, options: stimuli[: options["test"]])
+
+
 @pytest.fixture
 def planted(tmp_path, stimuli):
     """Twenty gallery scenes and, as items 4 and 11, two test stimuli (one brightened a little)."""

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 from bdk.errors import DataError, SpecError
-from bdk.galleries.blocks import sample_ids
+from bdk.galleries.blocks import Piece, build_block, sample_ids, train
 from bdk.galleries.building import WORK, BuildOptions, build_gallery, in_turn, pieces_of
-from bdk.galleries.gallery import Gallery
+from bdk.galleries.gallery import Gallery, Rows
 from bdk.galleries.index_plans import plan_index
 from bdk.galleries.layouts import read_layout
 from bdk.galleries.writing import describe_file
@@ -93,6 +93,11 @@ def _pieces(source):
     layout = read_layout(source)
     entries = tuple(describe_file(source, shard.embeddings["image"], shard.rows) for shard in layout.shards)
     return pieces_of(entries, source, source, plan_index("ivf-sq8", layout.n, layout.dim), OPTIONS.memory)
+
+
+def _rows_of(source):
+    paths = sorted((source / "img_emb").glob("*.npy"))[:1]
+    return Rows(source, tuple(describe_file(source, path, 500) for path in paths))
 
 
 def _build_until_block(source, out, number):
@@ -207,3 +212,13 @@ def test_a_gallery_may_do_without_its_embeddings(embeddings_folder, tmp_path):
             build_gallery(
                 embeddings_folder(name="other" + str(wrong)), tmp_path / "h", options(index_only=True, **wrong)
             )
+
+
+def test_a_block_holds_lists_and_no_centres(embeddings_folder, tmp_path):
+    source = embeddings_folder()
+    piece = _pieces(source)[0]
+    piece = Piece(piece.shard, piece.start, piece.rows, piece.first_id, str(tmp_path / "block"))
+    train(plan_index("ivf-flat", 500, 16, 64), _rows_of(source), tmp_path / "trained", 0)
+    build_block(piece, str(tmp_path / "trained"))
+    assert (tmp_path / "block").stat().st_size < 500 * (64 + 8) + 64 * 16 * 4
+    assert faiss.read_index(str(tmp_path / "block")).ntotal == 500

@@ -94,3 +94,13 @@ def test_an_unclosed_gallery_does_not_read_as_one(rows, tmp_path):
 def test_parts_of_a_shard_must_have_equal_rows(rows, tmp_path):
     with pytest.raises(DataError, match="differ in rows"):
         GalleryWriter(tmp_path / "g").add({"image": rows(5, 4)}, {"caption": list("abcd")})
+
+
+def test_a_gallery_of_thousands_of_shards_holds_few_files_open(gallery_folder, monkeypatch):
+    monkeypatch.setattr("bdk.galleries.gallery._MAPS", 2)
+    monkeypatch.setattr(metadata, "_FILES_OPEN", 2)
+    gallery = Gallery(gallery_folder(shards=7, per_shard=20))
+    ids = np.random.default_rng(0).permutation(140)
+    assert np.array_equal(gallery.embeddings().take(ids), whole(gallery.root)[ids])
+    assert [row["caption"] for row in gallery.rows(ids.tolist())] == [f"caption {id}" for id in ids]
+    assert len(gallery.embeddings()._maps) == 2 and len(gallery.metadata._files) == 2

@@ -3,7 +3,7 @@ import pytest
 import torch
 from bdk.errors import ComponentError
 from bdk.galleries.gallery import Gallery
-from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, rerank_by_tokens, without, without_duplicates
+from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, without, without_duplicates
 from bdk.interfaces import Neighbours
 
 INF = float("inf")
@@ -54,22 +54,6 @@ def test_of_near_equal_items_the_best_stays(tmp_path, rows):
         found([[1, 0, 2, -1]], [[0.9, 0.8, 0.7, -INF]]), Gallery(tmp_path / "g").embeddings(), 0.94
     )
     assert kept.ids.tolist() == [[1, -1, 2, -1]]
-
-
-class Tokens:
-    """Item i has tokens near direction i; item 3 cannot be had."""
-
-    def fetch(self, ids, guide):
-        table = torch.eye(6)[:, None, :].repeat(1, 2, 1)
-        table[3] = torch.nan
-        return table[ids.clamp(min=0)].masked_fill((ids < 0)[..., None, None], torch.nan)
-
-
-def test_whole_tokens_rank_again_and_the_missing_come_last():
-    query = torch.eye(6)[2][None, None].repeat(1, 2, 1) + 0.1 * torch.eye(6)[5]
-    kept = rerank_by_tokens(Tokens(), found([[1, 3, 5, 2, -1]], [[0.9, 0.8, 0.7, 0.6, -INF]]), query, "image", 4)
-    assert kept.ids.tolist() == [[2, 5, 1, 3]]
-    assert (kept.scores[0].diff() <= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,20 @@ def test_candidates_are_averaged(stimuli, reconstructions, networks):
         assert both[name].to_json()["candidates"] == 2
 
 
+def test_the_spread_between_candidates_is_told_apart_from_that_between_stimuli(stimuli, reconstructions, networks):
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(8, 3, *reconstructions.shape[1:], generator=generator)
+    alike = torch.stack([reconstructions] * 3, 1)
+    unlike = (0.7 * alike + 0.3 * noise * torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1, 1)).clamp(0, 1)
+    spread = {}
+    for name, made in (("alike", alike), ("unlike", unlike)):
+        entry = score_images(stimuli, made, networks=networks, metrics=["pixcorr"])["pixcorr"].to_json()
+        spread[name] = entry["sd_between_candidates"]
+    assert spread["alike"] == pytest.approx(0, abs=1e-9) and spread["unlike"] > 0.001
+    single = score_images(stimuli, reconstructions, networks=networks, metrics=["pixcorr"])["pixcorr"].to_json()
+    assert "sd_between_candidates" not in single
+
+
 def test_per_stimulus_numbers_average_to_the_value(stimuli, reconstructions, networks):
     for score in score_images(stimuli, reconstructions, networks=networks, metrics=FAST).values():
         assert score.per_stimulus.shape == (8,)

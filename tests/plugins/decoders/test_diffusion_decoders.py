@@ -170,6 +170,21 @@ def test_strength_runs_the_published_number_of_steps(steps, strength, run):
     assert steps_to_run(steps, strength) == run
 
 
+@pytest.mark.parametrize(("name", "calls"), [("DDIMScheduler", 4), ("PNDMScheduler", 5), ("HeunDiscreteScheduler", 7)])
+def test_the_loop_runs_every_timestep_of_any_scheduler(name, calls):
+    import diffusers
+
+    options = {"skip_prk_steps": True} if name == "PNDMScheduler" else {}
+    scheduler, seen = getattr(diffusers, name)(**options), []
+
+    def network(latents, time):
+        seen.append(float(time))
+        return torch.zeros_like(latents)
+
+    sample(network, scheduler, torch.randn(1, 4, 2, 2), steps=4)
+    assert seen == [float(time) for time in scheduler.timesteps] and len(seen) == calls
+
+
 def test_the_loop_recovers_clean_latents_from_a_network_that_knows_the_noise():
     from diffusers import DDIMScheduler, UniPCMultistepScheduler
 

@@ -51,5 +51,10 @@ class RoiTransformer(nn.Module):
     def _block(config: RoiTransformerConfig, number: int) -> Block:
         skip = config.drop_path * number / max(1, config.depth - 1)
         return Block(
-            config.width, config.heads, qkv_bias=True, proj_drop=config.dropout, attn_drop=config.dropout, drop_path=skip
+            config.width,
+            config.heads,
+            qkv_bias=True,
+            proj_drop=config.dropout,
+            attn_drop=config.dropout,
+            drop_path=skip,
         )
