@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bdk.components import FAMILIES, ComponentInfo
 from bdk.plan import Plan, PlannedRun, Step, space_from
 from bdk.registry import Registry, config_class
 from bdk.spaces import Space
 from bdk.weights import weights_lacks
+
+if TYPE_CHECKING:
+    from bdk.artifacts import Store
 
 
 def lacks_of(run: PlannedRun, plan: Plan, registry: Registry, made: Container[str] | Store = ()) -> list[str]:

@@ -75,9 +75,7 @@ def offered(section):
     """Options of every part of a family (or data set), by its name."""
     known = registry.load()
     infos = (
-        known.datasets.values()
-        if section == "data"
-        else [known.component(section, n) for n in known.names(section)]
+        known.datasets.values() if section == "data" else [known.component(section, n) for n in known.names(section)]
     )
     return {info.name: set(config_class(info).model_fields) for info in infos}
 

@@ -44,7 +44,7 @@ def test_every_region_is_a_token_and_the_voxels_outside_are_one_more():
 def test_without_regions_voxels_are_cut_into_equal_parts():
     found = regions(SMALL, context())
     assert [len(members) for members in found] == [10, 10, 10, 10]
-    assert sum(found, []) == list(range(40))
+    assert [voxel for members in found for voxel in members] == list(range(40))
 
 
 def test_voxels_outside_the_chosen_regions_have_no_say():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from bdk.contexts import EncoderContext
 from bdk.errors import ComponentError
@@ -51,5 +53,5 @@ def regions(config: RoiTransformerConfig, context: EncoderContext) -> list[list[
     if found:
         return [*found, rest] if rest else found
     cuts = [context.voxels * part // config.parts for part in range(config.parts + 1)]
-    equal = [list(range(low, high)) for low, high in zip(cuts, cuts[1:], strict=False)]
+    equal = [list(range(low, high)) for low, high in pairwise(cuts)]
     return [members for members in equal if members]
