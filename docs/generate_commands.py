@@ -55,8 +55,8 @@ def _row(parameter: Any) -> str:
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "must be given"
-    default = parameter.default
-    return "" if default in (None, "", False) or callable(default) or not str(default).strip(".") else f"`{default}`"
+    default = "" if callable(parameter.default) else parameter.default
+    return "" if default is None or default is False or not str(default) else f"`{default}`"
 
 
 def _text(text: str | None) -> str:

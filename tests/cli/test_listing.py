@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from bdk import facts, registry
 from bdk.components import FAMILIES
+from bdk.discovery import HEAVY
 from bdk.errors import BdkError
-from bdk.registry import HEAVY
 from bdk.testing.installing import install
 from bdk_cli import completion
 from bdk_cli.main import app
@@ -78,7 +79,7 @@ def test_an_unknown_section_is_refused_and_the_known_ones_are_named():
 def test_list_says_what_is_to_be_installed(monkeypatch):
     info = registry.load().component("retriever", "faiss")
     monkeypatch.setitem(
-        registry.load().components, ("retriever", "faiss"), registry.replace(info, requires=(("nobody_x", "cpu"),))
+        registry.load().components, ("retriever", "faiss"), replace(info, requires=(("nobody_x", "cpu"),))
     )
     text = " ".join(run("list", "retriever").split())
     assert text.count("[needs ") == 1

@@ -1,6 +1,7 @@
 """A built part that breaks its contract is stopped where it does, and named with its distribution and the shapes."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,6 @@ from bdk.contexts import EncoderContext, FusionContext, PriorContext, RetrieverC
 from bdk.contracts import watched
 from bdk.errors import ComponentError
 from bdk.interfaces import Encoded, Neighbours, PriorLoss
-from bdk.registry import replace
 from bdk.spaces import Space
 from torch import nn
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 from bdk import registry
@@ -116,7 +117,7 @@ def test_what_a_plugin_prints_is_kept_out_of_the_output_and_told(site, capsys):
 
 
 def test_a_slow_plugin_is_named(site, monkeypatch):
-    monkeypatch.setattr(registry, "SLOW", 0.05)
+    monkeypatch.setattr("bdk.discovery.SLOW", 0.05)
     known = stranger(site, "import time\ntime.sleep(0.1)\n")
     assert "slow" in {notice.kind for notice in known.notices if notice.distribution == "stranger 1.2"}
 
@@ -188,7 +189,7 @@ class Part:
 def test_a_constructor_that_fails_names_part_distribution_and_version(site, body, says):
     (site / "stranger_part.py").write_text(PART.format(body=body))
     info = offer("fusion", "gentle", config="stranger_part:Options", target="stranger_part:Part", summary="x")
-    info = registry.replace(info, distribution="stranger 1.2")
+    info = replace(info, distribution="stranger 1.2")
     with pytest.raises(PluginError, match=says) as caught:
         registry.build(info, registry.config_class(info)(), None)
     assert "fusion 'gentle'" in str(caught.value) and "stranger 1.2" in str(caught.value)

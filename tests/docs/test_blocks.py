@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import DOCS, Block, blocks
 
-PAGES = ("quickstart", "plugins", "your-own-data", "gallery", "python")
+PAGES = ("quickstart", "plugins", "data", "your-own-data", "gallery", "python")
 """Pages whose ``bash`` and ``python`` blocks are run, and whose titled blocks are written to files."""
 LIMIT = 1200
 

@@ -38,17 +38,17 @@ def require(report, at_least):
 
 @pytest.mark.parametrize("name", marked(built_in("encoder"), "encoder"))
 def test_encoders_conform(name):
-    require(conformance.check(name, "encoder"), 20)
+    require(conformance.assert_conforms("encoder", name), 20)
 
 
 @pytest.mark.parametrize("name", marked(built_in("prior"), "prior"))
 def test_priors_conform(name):
-    require(conformance.check(name, "prior"), 21)
+    require(conformance.assert_conforms("prior", name), 21)
 
 
 @pytest.mark.parametrize("name", marked(built_in("fusion"), "fusion"))
 def test_fusion_modules_conform(name):
-    require(conformance.check(name, "fusion"), 20)
+    require(conformance.assert_conforms("fusion", name), 20)
 
 
 class Service:
@@ -116,7 +116,7 @@ def options_of(tmp_path):
 
 @pytest.mark.parametrize("name", built_in("retriever"))
 def test_retrievers_conform(name, options_of):
-    require(conformance.check(name, "retriever", options=options_of(name)), 18)
+    require(conformance.assert_conforms("retriever", name, options=options_of(name)), 18)
 
 
 def tiny(**sizes):
@@ -160,7 +160,7 @@ def exported(path: Path) -> Path:
 @pytest.mark.parametrize("name", marked(built_in("decoder"), "decoder"))
 def test_decoders_conform(name, tmp_path):
     options, spaces = painter(name, tmp_path)
-    require(conformance.check(name, "decoder", options=options, spaces=spaces), 16)
+    require(conformance.assert_conforms("decoder", name, options=options, spaces=spaces), 16)
 
 
 def test_every_family_was_checked_above():
@@ -229,12 +229,12 @@ def bids(folder, draw):
 
 @pytest.mark.parametrize("name", sorted(registry.load().datasets))
 def test_data_sets_conform(name, tmp_path):
-    require(conformance.check(name, "data", options=data_options(name, tmp_path)), 9)
+    require(conformance.assert_conforms("data", name, options=data_options(name, tmp_path)), 9)
 
 
 @pytest.mark.parametrize("id", [id for id in SPACES if id not in PUBLISHED])
 def test_spaces_that_need_no_published_weights_conform(id):
-    require(conformance.check(id, "space"), 6)
+    require(conformance.assert_conforms("space", id), 6)
 
 
 @pytest.mark.parametrize("id", PUBLISHED)
@@ -247,7 +247,7 @@ def test_spaces_that_need_published_weights_say_how_to_get_them(id):
 @pytest.mark.parametrize("name", sorted(registry.load().metrics))
 @pytest.mark.slow
 def test_metrics_conform(name):
-    require(conformance.check(name, "metric"), 5)
+    require(conformance.assert_conforms("metric", name), 5)
 
 
 def test_the_package_itself_has_a_light_quiet_door():

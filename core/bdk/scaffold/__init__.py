@@ -125,15 +125,14 @@ def sorted_imports(text: str, package: str) -> str:
     merged: dict[tuple[bool, str], set[str]] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         word, module, *rest = line.split(maxsplit=3)
-        names = rest[1].split(", ") if word == "from" else [line]
-        merged.setdefault((word == "from", module), set()).update(names)
+        merged.setdefault((word == "from", module), set()).update(rest[1].split(", ") if word == "from" else [line])
 
     def group(module: str) -> int:
         top = module.partition(".")[0]
         return 0 if top in sys.stdlib_module_names else 2 if top == package else 1
 
     lines: list[list[str]] = [[], [], []]
-    for (is_from, module), names in sorted(merged.items(), key=lambda item: (item[0][0], item[0][1].lower())):
-        ordered = ", ".join(sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name)))
+    for (is_from, module), found in sorted(merged.items(), key=lambda item: (item[0][0], item[0][1].lower())):
+        ordered = ", ".join(sorted(found, key=lambda name: (not name.isupper(), not name[0].isupper(), name)))
         lines[group(module)].append(f"from {module} import {ordered}" if is_from else ordered)
     return "\n\n".join("\n".join(part) for part in lines if part)

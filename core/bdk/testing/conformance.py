@@ -32,7 +32,7 @@ __all__ = ["PackageReport", "Report", "Result", "assert_conforms", "check", "che
 Info = ComponentInfo | DatasetInfo | MetricInfo | Space
 _TABLES = {"data": "dataset", "dataset": "dataset", "space": "space", "metric": "metric"}
 DONE: list[Report] = []
-"""Reports of this process, for the summary of a test run."""
+"""Reports of `assert_conforms` in this process, for the summary of a test run."""
 
 
 def check(
@@ -63,7 +63,6 @@ def check(
     with tempfile.TemporaryDirectory(prefix="bdk-check-") as folder:
         subject = _subject(part, known, Path(folder), options, spaces)
         report = run_checks(subject, checks_of(kind_of(part)), Report(title(part, known)))
-    DONE.append(report)
     return report
 
 
@@ -79,6 +78,7 @@ def assert_conforms(family: str, name: str, **how: Any) -> Report:
         AssertionError: a check failed, or fewer than the required ones ran.
     """
     report = check(name, family, **how)
+    DONE.append(report)
     if not report.ok:
         raise AssertionError(f"\n{report}")
     return report

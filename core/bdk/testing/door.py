@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bdk.discovery import HEAVY, Broken, Plugin
 from bdk.errors import UnknownNameError
-from bdk.registry import HEAVY, Broken, Plugin, Registry
+from bdk.registry import Registry
 from bdk.testing.checking import Check, Violation, check
 
 _LOOK = """

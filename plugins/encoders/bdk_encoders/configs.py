@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bdk.components import Config
 from pydantic import Field, model_validator
@@ -116,7 +116,9 @@ class Conv1dResnetConfig(RoiConfig):
 
 
 class LatentUpsamplerConfig(RoiConfig):
-    """Options of `latent-upsampler`, MindEye's low-level encoder; for guides of latents only."""
+    """Options of `latent-upsampler`, MindEye's low-level encoder, for guides of latents."""
+
+    small: ClassVar[dict[str, int]] = {"hidden": 32, "blocks": 1, "channels": 8}
 
     hidden: int = Field(default=4096, ge=1)
     """Hidden units; MindEye's 4096."""

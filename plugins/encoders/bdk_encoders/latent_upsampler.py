@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 from bdk.contexts import EncoderContext
-from bdk.errors import ComponentError
 from bdk.interfaces import Encoded
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -21,15 +22,18 @@ class LatentUpsampler(nn.Module):
     Source: MindEye (Scotti et al. 2023, commit 6b30ea5) ``Voxel2StableDiffusionModel``: 205,505,988 weights for 15,724
     voxels and Stable Diffusion's latent of 64 x 64 x 4. Left out is its projection of the coarse map, which only
     serves a contrastive loss against features of another network (559,616 weights more, training only).
+
+    A space whose positions fill no square with a side divisible by 4 gets the first positions of the smallest that
+    holds them.
     """
 
     def __init__(self, config: LatentUpsamplerConfig, context: EncoderContext) -> None:
         from diffusers.models.autoencoders.vae import Decoder
 
         super().__init__()
-        where = "encoder 'latent-upsampler'"
-        self.voxels = Voxels(config, context, where)
-        self.side = coarse_side(context.space.tokens, where)
+        self.voxels = Voxels(config, context, "encoder 'latent-upsampler'")
+        self.tokens = context.space.tokens
+        self.side = math.ceil(math.ceil(self.tokens**0.5) / UPSAMPLED)
         self.stem = _block(self.voxels.count, config.hidden, config.dropout_in)
         self.blocks = nn.ModuleList(_block(config.hidden, config.hidden, config.dropout) for _ in range(config.blocks))
         self.head = nn.Linear(config.hidden, config.channels * self.side**2, bias=False)
@@ -53,24 +57,8 @@ class LatentUpsampler(nn.Module):
         for block in self.blocks:
             hidden = block(hidden) + hidden
         coarse = self.norm(self.head(hidden).unflatten(1, (-1, self.side, self.side)))  # B C side side
-        tokens = self.upsampler(coarse).flatten(2).mT.contiguous()  # B T D
+        tokens = self.upsampler(coarse).flatten(2)[:, :, : self.tokens].mT.contiguous()  # B T D
         return Encoded(tokens, tokens)
-
-
-def coarse_side(tokens: int, where: str) -> int:
-    """Side of the coarse map: a quarter of the latent's.
-
-    Raises:
-        ComponentError: the positions fill no square whose side is a multiple of 4.
-    """
-    side = round(tokens**0.5)
-    if side * side != tokens or side % UPSAMPLED:
-        raise ComponentError(
-            f"{tokens} positions are no square latent image whose side is a multiple of {UPSAMPLED}.",
-            where=where,
-            mend="Use it for a guide of latents, such as sd-vae/latent; for others choose mlp or ridge.",
-        )
-    return side // UPSAMPLED
 
 
 def _block(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

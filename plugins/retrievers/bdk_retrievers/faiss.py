@@ -99,9 +99,12 @@ class IndexSearch:
         return self.index.search(np.ascontiguousarray(keys.numpy()), width)
 
     def _flat(self, gallery: Gallery) -> Any:
-        index = self.faiss.IndexScalarQuantizer(
-            gallery.manifest.dim, self.faiss.ScalarQuantizer.QT_fp16, self.faiss.METRIC_INNER_PRODUCT
-        )
+        """Every row in half precision, or in single precision for a GPU, which knows no other flat index."""
+        dim, product = gallery.manifest.dim, self.faiss.METRIC_INNER_PRODUCT
+        if self.config.device == "cpu":
+            index = self.faiss.IndexScalarQuantizer(dim, self.faiss.ScalarQuantizer.QT_fp16, product)
+        else:
+            index = self.faiss.IndexFlat(dim, product)
         for _, rows in gallery.embeddings(self.config.search_in).blocks():
             index.add(np.asarray(rows, dtype=np.float32))
         return index
