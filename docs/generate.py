@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generate_commands import command_line
+from generate_commands import cell, command_line
 
 HEADS = {"fusion": "Fusion modules", "data": "Data sets"}
 
@@ -86,7 +86,7 @@ def _head(section: str) -> str:
 
 
 def _overview(section: str, parts: list[Any]) -> str:
-    rows = [f"| [{info.name}]({info.name}.md) | {prose(info.summary)} |" for info in parts]
+    rows = [f"| [{info.name}]({info.name}.md) | {cell(info.summary)} |" for info in parts]
     word = "datasets" if section == "data" else section
     return "\n".join(
         [f"# {_head(section)}", "", fence(f"bdk list {word}"), "", "| name | is |", "|---|---|", *rows, ""]
@@ -95,7 +95,7 @@ def _overview(section: str, parts: list[Any]) -> str:
 
 def _part(info: Any, known: Registry) -> str:
     facts = facts_of(info)
-    blocks = [f"# {facts['name']}", fence(facts["example"]), _sentence(facts["summary"]), fence(facts["about"], "text")]
+    blocks = [f"# {facts['name']}", fence(facts["example"]), _sentence(facts["summary"]), *_about(facts["about"])]
     if facts.get("shapes"):
         blocks += ["## Shapes", fence("\n".join(facts["shapes"]), "text"), f"{AXES}."]
     blocks += ["## Options", option_table(facts["options"])]
@@ -106,6 +106,16 @@ def _part(info: Any, known: Registry) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def _about(docstring: str) -> list[str]:
+    """A docstring's paragraphs: those that fill their lines as prose, formulas and lists of arguments as they stand."""
+    found = []
+    for paragraph in docstring.strip().split("\n\n"):
+        *full, _ = lines = paragraph.splitlines()
+        flows = all(len(line) > 80 for line in full) and not any(line.startswith(" ") for line in lines)
+        found.append(cell(paragraph).replace("\\|", "|") if flows else fence(paragraph, "text"))
+    return found
+
+
 def option_table(options: list[dict[str, str]]) -> str:
     """Options as a table; a sentence if there are none."""
     rows = [_row(option) for option in options]
@@ -114,10 +124,10 @@ def option_table(options: list[dict[str, str]]) -> str:
 
 
 def _row(option: dict[str, str]) -> str:
-    kind = prose(" ".join(filter(None, [option["type"], option["bounds"]])))
+    kind = cell(" ".join(filter(None, [option["type"], option["bounds"]])))
     default = f"`{option['default']}`" if option["default"] else "must be given"
     quick = f"; `--quick`: `{option['quick']}`" if option["quick"] else ""
-    return f"| `{option['name']}` | {kind} | {default}{quick} | {prose(option['meaning'])} |"
+    return f"| `{option['name']}` | {kind} | {default}{quick} | {cell(option['meaning'])} |"
 
 
 def _settings() -> str:
@@ -126,7 +136,7 @@ def _settings() -> str:
     blocks = ["# Training, selection, measuring", fence("bdk show stage1")]
     for section, target in SETTINGS.items():
         kind = resolve(target)
-        blocks += [f"## {section}", prose(kind.__doc__), option_table([asdict(part) for part in options_of(kind)])]
+        blocks += [f"## {section}", cell(kind.__doc__), option_table([asdict(part) for part in options_of(kind)])]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -135,7 +145,7 @@ def _lists(known: Registry) -> str:
     tables: list[tuple[str, str, Iterator[tuple[str, ...]]]] = [
         ("Spaces", "space | tokens | numbers per token | of", _spaces(known)),
         ("Metrics", "metric | column | better | is", _metrics(known)),
-        ("Bundled specs", "spec | is", ((name, prose(known.specs[name].summary)) for name in sorted(known.specs))),
+        ("Bundled specs", "spec | is", ((name, cell(known.specs[name].summary)) for name in sorted(known.specs))),
     ]
     blocks = ["# Spaces, metrics, specs", fence("bdk list spaces")]
     for title, heads, rows in tables:
@@ -152,17 +162,12 @@ def _spaces(known: Registry) -> Iterator[tuple[str, ...]]:
 def _metrics(known: Registry) -> Iterator[tuple[str, ...]]:
     own = (info for _, info in sorted(known.metrics.items()) if _is_own(info))
     better = {"up": "larger", "down": "smaller"}
-    return ((info.name, prose(info.label), better[info.direction], prose(info.summary)) for info in own)
+    return ((info.name, cell(info.label), better[info.direction], cell(info.summary)) for info in own)
 
 
 def fence(text: str, kind: str = "") -> str:
     """Text in a fence."""
     return f"```{kind}\n{text.strip()}\n```"
-
-
-def prose(text: str | None) -> str:
-    """Text on one line that is safe in a table's cell."""
-    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _sentence(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,7 @@ def _row(parameter: Any) -> str:
         names = f"`{parameter.name.upper()}`"
     else:
         names = ", ".join(f"`{word}`" for word in [*parameter.opts, *parameter.secondary_opts])
-    return f"| {names} | {_default(parameter)} | {_cell(getattr(parameter, 'help', ''))} |"
+    return f"| {names} | {_default(parameter)} | {cell(getattr(parameter, 'help', ''))} |"
 
 
 def _default(parameter: Any) -> str:
@@ -60,9 +61,12 @@ def _default(parameter: Any) -> str:
 
 
 def _text(text: str | None) -> str:
-    """Paragraphs as they are written; options in them as code."""
-    return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n")).replace("<", "&lt;")
+    """Paragraphs as they are written."""
+    return "\n\n".join(cell(part).replace("\\|", "|") for part in (text or "").split("\n\n"))
 
 
-def _cell(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
+def cell(text: str | None) -> str:
+    """Text on one line that is safe in a table's cell; what stands in backticks is left alone."""
+    pieces = re.split(r"(`+[^`]+`+)", " ".join((text or "").split()))
+    plain = [piece.replace("|", "\\|").replace("<", "&lt;") for piece in pieces[::2]]
+    return "".join(piece for pair in zip(plain, [*pieces[1::2], ""], strict=True) for piece in pair)

@@ -37,7 +37,7 @@ def columns(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
     lines = []
     for first, second in rows:
         room = max(_width() - len(indent) - left, 30)
-        wrapped = textwrap.wrap(second, room) or [""]
+        wrapped = textwrap.wrap(second, room, break_on_hyphens=False) or [""]
         if len(first) >= left:
             lines.append(f"{indent}{first}")
             first = ""

@@ -153,7 +153,7 @@ class Crew:
 @cache
 def crew() -> Crew:
     """The processes of this run, from what torchrun put into the environment."""
-    words = [
+    rank, count, local = (
         int(os.environ.get(name) or default) for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
-    ]
-    return Crew(*words) if words[1] > 1 else Crew()
+    )
+    return Crew(rank, count, local) if count > 1 and "MASTER_ADDR" in os.environ else Crew()

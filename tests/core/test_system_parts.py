@@ -182,5 +182,5 @@ def test_the_query_of_the_encoder_searches_for_test_stimuli_alone(tmp_path):
     finished = execute([spec(tmp_path)], out=tmp_path / "run", overrides=overrides)
     found = finished.store.need(finished.plan.runs[0].keys["retrieve.image"], "retrieve")
     assert found.has("test_ids.npy") and not found.has("train_ids.npy")
-    assert found.array("test_ids.npy").shape == (12, 1, 2)
+    assert found.array("test_ids.npy").shape == (12, 1, 4)
     assert "metrics" in json.loads((tmp_path / "run/metrics.json").read_text())

@@ -179,7 +179,7 @@ def test_every_part_has_a_page_with_all_of_its_options():
     for section, info in own:
         page = generated()[f"reference/{section}/{info.name}.md"]
         for option in facts_of(info)["options"]:
-            assert f"| `{option['name']}` |" in page and generator().prose(option["meaning"]) in page
+            assert f"| `{option['name']}` |" in page and generator().cell(option["meaning"]) in page
         for key in info.cite:
             assert known.citations[key].strip() in page
         assert any(block.text.startswith("bdk run ") for block in blocks(page))
