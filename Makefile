@@ -4,13 +4,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= runs/demo
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test test-slow check format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bdk run --encoder mamba --fusion ram --retriever laion2b --out $(OUT)
 
 test: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+# sweeps that are killed, clusters, wheels, whole combinations: tens of minutes
+test-slow: $(VENV)/.installed
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 # what a contributor runs before a commit: format, lint, types, import contracts, fast tests
 check: $(VENV)/.installed
