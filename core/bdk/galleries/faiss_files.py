@@ -86,20 +86,6 @@ def silent() -> Iterator[None]:
         os.close(kept)
 
 
-def faiss_installations() -> list[str]:
-    """Every installed distribution that brings a module ``faiss``; more than one is a fault."""
-    import importlib.metadata as metadata
-
-    names = {
-        dist.metadata["Name"]: dist.version for dist in metadata.distributions() if _is_faiss(dist.metadata["Name"])
-    }
-    return [f"{name} {version}" for name, version in sorted(names.items())]
-
-
-def _is_faiss(name: str | None) -> bool:
-    return (name or "").lower().replace("_", "-").startswith(("faiss-cpu", "faiss-gpu"))
-
-
 def lists_file(path: Path) -> ListsFile | None:
     """The lists file that an index file refers to, or None if it holds its lists itself.
 

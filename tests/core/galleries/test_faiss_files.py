@@ -122,16 +122,3 @@ def test_a_hollow_faiss_is_told_from_a_missing_one(monkeypatch):
     with pytest.raises(MissingExtraError, match="not installed") as caught:
         require_faiss()
     assert "brain-decoding-kit[cpu]" in caught.value.mend
-
-
-def test_two_installed_builds_of_faiss_are_both_listed(monkeypatch):
-    class Dist:
-        version = "1.15.1"
-
-        def __init__(self, name):
-            self.metadata = {"Name": name}
-
-    monkeypatch.setattr(
-        "importlib.metadata.distributions", lambda: [Dist("faiss_cpu"), Dist("numpy"), Dist("faiss-gpu-cu12")]
-    )
-    assert faiss_files.faiss_installations() == ["faiss-gpu-cu12 1.15.1", "faiss_cpu 1.15.1"]
