@@ -108,7 +108,7 @@ class MetricInfo:
         target: ``module:Class``.
         direction: ``up`` if larger is better.
         level: ``low``, ``high`` or ``retrieval``.
-        unit: ``corr``, ``index``, ``percent`` or ``correlation_distance``.
+        unit: ``corr``, ``index``, ``fraction`` (0..1, printed in percent) or ``correlation_distance``.
     """
 
     name: str

@@ -20,10 +20,10 @@ METRICS = [
         "Structural similarity, the preset's variant",
         cite=_WANG,
     ),
-    MetricInfo("alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "percent", "Two-way, AlexNet block 2"),
-    MetricInfo("alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "percent", "Two-way, AlexNet block 5"),
-    MetricInfo("incep", "Incep", f"{_MODULE}:Incep", "up", "high", "percent", "Two-way, Inception v3"),
-    MetricInfo("clip", "CLIP", f"{_MODULE}:Clip", "up", "high", "percent", "Two-way, CLIP ViT-L/14"),
+    MetricInfo("alex2", "Alex(2)", f"{_MODULE}:Alex2", "up", "low", "fraction", "Two-way, AlexNet block 2", 2),
+    MetricInfo("alex5", "Alex(5)", f"{_MODULE}:Alex5", "up", "low", "fraction", "Two-way, AlexNet block 5", 2),
+    MetricInfo("incep", "Incep", f"{_MODULE}:Incep", "up", "high", "fraction", "Two-way, Inception v3", 2),
+    MetricInfo("clip", "CLIP", f"{_MODULE}:Clip", "up", "high", "fraction", "Two-way, CLIP ViT-L/14", 2),
     MetricInfo(
         "eff", "Eff", f"{_MODULE}:Eff", "down", "high", "correlation_distance", "Correlation distance, EfficientNet-B1"
     ),
@@ -42,8 +42,9 @@ METRICS = [
         f"{_MODULE}:ImageRetrieval",
         "up",
         "retrieval",
-        "percent",
+        "fraction",
         "Given the brain, find the image among the pool, top 1",
+        version=2,
         cite=("scotti2023mindeye",),
     ),
     MetricInfo(
@@ -52,8 +53,9 @@ METRICS = [
         f"{_MODULE}:BrainRetrieval",
         "up",
         "retrieval",
-        "percent",
+        "fraction",
         "Given the image, find the brain among the pool, top 1",
+        version=2,
         cite=("scotti2023mindeye",),
     ),
 ]

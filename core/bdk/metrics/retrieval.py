@@ -152,7 +152,7 @@ def _score(
         n=len(exact),
         per_stimulus=exact,
         preprocessing="unit length, cosine",
-        unit="percent",
+        unit="fraction",
         p_value=assignment_test(fit, permutations=protocol.permutations, seed=protocol.seed).p_value,
         name=name,
         note=measured.note,

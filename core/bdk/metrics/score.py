@@ -42,7 +42,7 @@ class Score:
     """One number of a table.
 
     Values are kept in the metric's natural unit: two-way identification and retrieval are fractions 0..1, printed
-    as percentages when ``unit`` is ``percent``.
+    in percent, as papers do.
 
     Args:
         value: the number; None if it could not be computed.
@@ -56,7 +56,7 @@ class Score:
         n: stimuli.
         per_stimulus: one number per stimulus, for paired tests; not written to JSON.
         preprocessing: every resize, crop and normalisation, in words.
-        unit: ``corr``, ``index``, ``percent`` or ``correlation_distance``.
+        unit: of ``value``: ``corr``, ``index``, ``fraction`` (0..1) or ``correlation_distance``.
         missing: why there is no value; empty if there is one.
         p_value: permutation test against chance, one-sided; None where there is no such test.
         name: key in ``metrics.json``.
@@ -112,7 +112,7 @@ class Score:
         """The value as a table shows it: percentages with one decimal, everything else with three."""
         if self.value is None:
             return "missing"
-        if self.unit == "percent":
+        if self.unit == "fraction":
             return f"{100 * self.value:.{1 if digits is None else digits}f}"
         return f"{self.value:.{3 if digits is None else digits}f}"
 

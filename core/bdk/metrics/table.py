@@ -86,7 +86,7 @@ def _interval(score: Score) -> str:
 def _plain(score: Score, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{100 * value:.1f}" if score.unit == "percent" else f"{value:.3f}"
+    return f"{100 * value:.1f}" if score.unit == "fraction" else f"{value:.3f}"
 
 
 def _p(score: Score) -> str:

@@ -21,7 +21,7 @@ class Column:
         metric: key in ``metrics.json``.
         label: heading.
         direction: ``up`` if larger is better.
-        unit: ``percent`` is kept as a fraction and printed times 100.
+        unit: ``fraction`` (0..1) is kept as it is and printed in percent, as papers do.
         preset: recipe of the preprocessing.
         network: feature network; empty for pixel metrics; the pool for retrieval.
         stand_in_for: the published network that it stands in for.
@@ -50,12 +50,12 @@ class Column:
     @property
     def scale(self) -> float:
         """Factor between the number kept and the number printed."""
-        return 100.0 if self.unit == "percent" else 1.0
+        return 100.0 if self.unit == "fraction" else 1.0
 
     @property
     def digits(self) -> int:
         """Decimals printed."""
-        return 1 if self.unit == "percent" else 3
+        return 1 if self.unit == "fraction" else 3
 
     def printed(self, value: float | None, *, signed: bool = False) -> str:
         """A value as the table shows it."""

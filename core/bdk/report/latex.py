@@ -69,7 +69,7 @@ def escape(text: str) -> str:
 def _header(table: Table) -> list[str]:
     words = ["", *(["Data"] if len(table.conditions) > 1 else []), *table.spec_columns]
     words += ["Seeds"] if table.has_seeds else []
-    words += [column.heading + (" (%)" if column.unit == "percent" else "") for column in table.columns]
+    words += [column.heading + (" (%)" if column.unit == "fraction" else "") for column in table.columns]
     return [escape(word) for word in words]
 
 

@@ -22,7 +22,7 @@ def markdown(table: Table) -> str:
 def _header(table: Table) -> list[str]:
     data = ["Data"] if len(table.conditions) > 1 else []
     seeds = ["Seeds"] if table.has_seeds else []
-    percent = {column.metric: " (%)" if column.unit == "percent" else "" for column in table.columns}
+    percent = {column.metric: " (%)" if column.unit == "fraction" else "" for column in table.columns}
     return ["", *data, *table.spec_columns, *seeds, *(f"{c.heading}{percent[c.metric]}" for c in table.columns)]
 
 

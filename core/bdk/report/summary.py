@@ -83,7 +83,7 @@ def _of_many(table: Table) -> list[str]:
 
 
 def _heading(column: Column) -> str:
-    return column.heading + (" %" if column.unit == "percent" else "")
+    return column.heading + (" %" if column.unit == "fraction" else "")
 
 
 def _score(cell: Cell, column: Column) -> str:

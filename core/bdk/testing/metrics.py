@@ -80,7 +80,7 @@ def declaration_is_whole(subject: Subject) -> None:
     known = {
         "direction": ("up", "down"),
         "level": ("low", "high", "retrieval"),
-        "unit": ("corr", "index", "percent", "correlation_distance"),
+        "unit": ("corr", "index", "fraction", "correlation_distance"),
     }
     for field, words in known.items():
         if getattr(info, field) not in words:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from bdk.metrics.plugin import METRICS
 from bdk.metrics.score import Score
 from bdk.metrics.table import score_lines, side_by_side
+from bdk.report.cells import Column
+from bdk.report.published import published_rows
+
+
+def test_a_fraction_is_printed_in_percent_as_the_papers_number_beside_it():
+    """0.941 of ours and 94.1 of the paper are one number, in a terminal's table and in a report's."""
+    paper = published_rows("table1")["brainram"] | published_rows("table2")["brainram"]
+    assert {info.name for info in METRICS} == set(paper)
+    for info in METRICS:
+        ours = paper[info.name] / 100 if info.unit == "fraction" else paper[info.name]
+        column = Column(info.name, info.label, unit=info.unit)
+        assert 0 <= ours <= 1
+        assert Score(ours, unit=info.unit).printed() == column.printed(ours) == column.cited(paper[info.name])
 
 
 def test_two_presets_never_share_a_column():
@@ -48,7 +62,7 @@ def test_lines_show_stand_ins_stamps_and_missing_reasons():
             0.9,
             0.95,
             0.5,
-            unit="percent",
+            unit="fraction",
             network="tiny-clip/embedding",
             stand_in_for="clip-vit-l14",
             name="clip",

@@ -26,9 +26,9 @@ ORACLE = "oracle selection: chosen with the stimulus itself"
 STAMP = "synthetic demo world; galleries are stand-ins, not LAION"
 METRICS = {
     "pixcorr": ("PixCorr", "up", "corr", 0.0, "low"),
-    "clip": ("CLIP", "up", "percent", 0.5, "high"),
+    "clip": ("CLIP", "up", "fraction", 0.5, "high"),
     "eff": ("Eff", "down", "correlation_distance", 1.0, "high"),
-    "image_retrieval": ("Image", "up", "percent", 1 / 12, "retrieval"),
+    "image_retrieval": ("Image", "up", "fraction", 1 / 12, "retrieval"),
 }
 BIBTEX = """@inproceedings{brainram,
   title={{BrainRAM}: A {Decoder}}, author={Doe, Ann and Roe, Ben and Poe, Cy}, booktitle={ACM MM}, year=2024,

@@ -121,7 +121,7 @@ def test_two_recipes_never_share_a_column(bench, scores):
 
 
 def test_a_metric_without_a_value_says_why_and_is_not_compared(bench, scores):
-    gone = {"clip": {"value": None, "missing": "weights of CLIP are not here", "unit": "percent", "direction": "up"}}
+    gone = {"clip": {"value": None, "missing": "weights of CLIP are not here", "unit": "fraction", "direction": "up"}}
     bench.row("a", scores(12, 0.6, noise=0.01), entries=gone)
     bench.row("b", scores(12, 0.9, noise=0.01), entries=gone)
     table = built(bench)
@@ -160,7 +160,7 @@ def test_the_noise_ceiling_has_a_row_and_every_number_its_share_of_it(bench):
 
 
 def test_retrieval_keeps_one_column_and_says_what_each_row_was_scored_by(bench):
-    entry = {"value": 0.3, "network": "image guide, estimate", "pool": 12, "preset": "definition", "unit": "percent"}
+    entry = {"value": 0.3, "network": "image guide, estimate", "pool": 12, "preset": "definition", "unit": "fraction"}
     bench.row("none", {"image_retrieval": np.full(12, 0.3)}, entries={"image_retrieval": entry})
     bench.row("ram", {"image_retrieval": np.full(12, 0.4)})
     table = built(bench)
@@ -170,7 +170,7 @@ def test_retrieval_keeps_one_column_and_says_what_each_row_was_scored_by(bench):
 
 
 def test_retrieval_among_another_number_of_candidates_is_another_column(bench):
-    entry = {"value": 0.3, "network": "image guide, refined", "pool": 300, "preset": "definition", "unit": "percent"}
+    entry = {"value": 0.3, "network": "image guide, refined", "pool": 300, "preset": "definition", "unit": "fraction"}
     bench.row("a", {"image_retrieval": np.full(12, 0.3)}, entries={"image_retrieval": entry})
     bench.row("b", {"image_retrieval": np.full(12, 0.4)})
     assert [c.network for c in built(bench).columns] == ["among 300", "among 12"]
@@ -201,7 +201,7 @@ def test_a_rows_own_chance_is_told_where_the_chance_row_says_otherwise(bench):
 
 
 def test_a_permutation_test_decides_about_chance_before_the_interval(bench):
-    entry = {"value": 0.51, "low": 0.49, "high": 0.53, "chance": 0.5, "p_value": 0.001, "unit": "percent"}
+    entry = {"value": 0.51, "low": 0.49, "high": 0.53, "chance": 0.5, "p_value": 0.001, "unit": "fraction"}
     bench.row("a", {"clip": np.full(12, 0.51)}, entries={"clip": entry})
     assert not cell(built(bench), "a", "clip").at_chance
 
@@ -247,6 +247,6 @@ def test_stamps_come_from_data_spaces_and_retrieval_but_facts_do_not(bench, scor
 
 
 def test_networks_that_stand_in_are_stamped(bench, scores):
-    entry = {"value": 0.6, "network": "tiny-clip", "stand_in_for": "clip-vit-l14", "unit": "percent"}
+    entry = {"value": 0.6, "network": "tiny-clip", "stand_in_for": "clip-vit-l14", "unit": "fraction"}
     bench.row("a", scores(12, 0.6), entries={"clip": entry})
     assert "stand-in networks in the metrics: tiny-clip for clip-vit-l14" in built(bench).stamps
