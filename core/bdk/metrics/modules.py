@@ -67,11 +67,11 @@ class ImageMetric(Metric):
         truth = stimuli.numpy()
         candidates = [reconstructions[:, s].numpy() for s in range(reconstructions.shape[1])]
         own = np.stack([self.per_pair(truth, candidate) for candidate in candidates], axis=1)
-        self.measured.append(torch.from_numpy(own))
+        _extend(self.measured, own)
         if len(truth) > 1 and sum(map(len, self.shuffled)) < CHANCE_PAIRS:
             # each reconstruction beside another stimulus of the batch: what chance looks like
             wrong = self.per_pair(np.roll(truth, 1, axis=0), candidates[0])
-            self.shuffled.append(torch.from_numpy(wrong))
+            _extend(self.shuffled, wrong)
 
     def compute(self) -> Tensor:
         """The metric's value."""
@@ -91,6 +91,14 @@ class ImageMetric(Metric):
         candidates = apart if apart.shape[1] > 1 else None
         value = float(per_stimulus.mean())
         return Measurement(value, per_stimulus, chance=chance, note=note, per_candidate=candidates)
+
+
+def _extend(state: list[Tensor], numbers: np.ndarray) -> None:
+    """Append numbers to a state that stays one tensor.
+
+    Many small tensors, each made between two large temporary ones, would keep the freed memory of those apart.
+    """
+    state[:] = [torch.cat([*state, torch.from_numpy(numbers)])]
 
 
 class PixCorr(ImageMetric):
