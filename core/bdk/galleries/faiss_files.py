@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bdk.errors import DataError, MissingExtraError
 
 SCANNED = 256 << 20
 """Bytes at each end of an index file that are searched for a reference to on-disk lists; it stands at the end."""
 _TAG = b"ilod"
-_LIST, _SLOT = 24, 16
+_LIST, _SLOT, _ID = 24, 16, 8
 _MEND = "Restore it from a copy, or build the index again with `bdk index build`."
 
 
@@ -35,10 +37,12 @@ class ListsFile:
     Args:
         name: path as written into the index when it was built.
         bytes: size it must have.
+        within: whether every list that the index names lies inside the file.
     """
 
     name: str
     bytes: int
+    within: bool
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def _reference(data: mmap.mmap, place: int, size: int) -> ListsFile | None:
         nlist, code_size, lists = struct.unpack_from("<QQQ", data, place)
         if nlist != lists or not 0 < code_size < 1 << 20 or nlist * _LIST > size:
             return None
+        table = np.frombuffer(data[place + 24 : place + 24 + lists * _LIST], dtype="<u8").reshape(lists, 3)
         place += 24 + lists * _LIST
         (slots,) = struct.unpack_from("<Q", data, place)
         place += 8 + slots * _SLOT
@@ -122,9 +127,15 @@ def _reference(data: mmap.mmap, place: int, size: int) -> ListsFile | None:
             return None
         name = data[place + 8 : place + 8 + length]
         (total,) = struct.unpack_from("<Q", data, place + 8 + length)
-        return ListsFile(name.decode(), total)
-    except (struct.error, UnicodeDecodeError):
+        return ListsFile(name.decode(), total, _lie_within(table, code_size, total))
+    except (struct.error, ValueError):
         return None
+
+
+def _lie_within(table: np.ndarray, code_size: int, total: int) -> bool:
+    """Whether lists (rows of size, capacity, offset) end inside a file of ``total`` bytes; empty ones lie nowhere."""
+    size, capacity, offset = (column[table[:, 1] > 0].astype(float) for column in table.T)
+    return bool((size <= capacity).all() and (offset + capacity * (code_size + _ID) <= total).all())
 
 
 def index_file(path: Path) -> Path:
@@ -180,6 +191,10 @@ def _check_lists(path: Path, lists: ListsFile) -> set[str]:
             where=str(found),
             mend=_MEND,
         )
+    if not lists.within:
+        raise DataError(
+            f"The index is damaged: it names inverted lists outside {found.name}.", where=str(path), mend=_MEND
+        )
     return {"ondisk-same-dir"} if found == beside else set()
 
 
@@ -226,8 +241,6 @@ def describe_index(opened: Opened) -> dict[str, Any]:
 
 
 def _probe_main(path: str, flags: list[str]) -> None:
-    import numpy as np
-
     opened = open_index(Path(path), flags)
     query = np.ones((1, opened.index.d), np.float32) / np.sqrt(opened.index.d)
     opened.index.search(query.astype(np.float32), 1)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -78,6 +79,19 @@ def test_a_lists_file_that_is_not_whole_is_refused(built, harm):
     with pytest.raises(DataError) as caught:
         open_index(path)
     assert caught.value.where == str(lists)
+
+
+@pytest.mark.parametrize("harm", ["offset", "size"])
+def test_a_list_that_would_lie_outside_its_file_is_refused(built, harm):
+    path = built(True)
+    data = bytearray(path.read_bytes())
+    table = data.index(b"ilod") + 4 + 24
+    (capacity,) = struct.unpack_from("<Q", data, table + 8)
+    struct.pack_into("<Q", data, table + (16 if harm == "offset" else 0), 1 << 40 if harm == "offset" else capacity + 1)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="outside merged") as caught:
+        open_index(path)
+    assert caught.value.where == str(path)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100, 5000])
