@@ -293,7 +293,8 @@ def _version(distribution: str) -> str:
 
 def _distributions(starts: Sequence[str]) -> list[str]:
     """Installed distributions whose name is one of these, or one of these for a CUDA version (``faiss-gpu-cu12``)."""
-    names = {str(found.metadata["Name"]).lower() for found in importlib.metadata.distributions() if found.metadata}
+    found = [str(one.metadata["Name"]) for one in importlib.metadata.distributions() if one.metadata]
+    names = {name.lower().replace("_", "-") for name in found}
     return sorted(name for name in names if any(name == start or name.startswith(f"{start}-") for start in starts))
 
 

@@ -112,6 +112,14 @@ def test_the_two_faiss_wheels_together_are_broken(monkeypatch):
     assert finding.mend == "pip uninstall -y faiss-cpu faiss-gpu-cu12 && pip install faiss-gpu-cu12"
 
 
+def test_a_wheel_is_recognised_however_its_name_is_spelled(monkeypatch):
+    installed = [
+        types.SimpleNamespace(metadata={"Name": name}) for name in ("faiss_cpu", "numpy", "faiss-gpu-cu12", "faissx")
+    ]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: installed)
+    assert doctor._distributions(doctor.FAISS) == ["faiss-cpu", "faiss-gpu-cu12"]
+
+
 def test_a_kernel_that_is_installed_and_cannot_be_imported_is_broken(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: "2.2" if name == "mamba-ssm" else "")
     monkeypatch.setattr(doctor, "_import", lambda name: (None, "ImportError: undefined symbol"))
