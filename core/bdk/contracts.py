@@ -19,15 +19,24 @@ Check = Callable[[Any, tuple[Any, ...], Any], None]
 """(what was returned, what was given, the context); raises `Broken`."""
 
 
+HUGE = 1e6
+"""Weights beyond this come of a training that diverged."""
+
+
 class Broken(Exception):
     """What is wrong with a returned value, as a sentence's end."""
+
+
+class NotFinite(Broken):
+    """NaN or infinity among the numbers returned."""
 
 
 def watched(component: Any, info: ComponentInfo, context: Any) -> Any:
     """The same object, whose calls are checked from now on.
 
     Its class is replaced by a subclass of the same name, so that its state, its copies and ``isinstance`` stay as
-    they were. Numbers are looked at outside of training only; the training loop looks at the loss.
+    they were. NaN from weights that left all bounds is passed on: then the training diverged, which the training
+    loop tells.
 
     Args:
         component: what the constructor returned.
@@ -71,6 +80,8 @@ def _checked(method: Any, check: Check, named: str, context: Any) -> Any:
             returned = method(self, *args, **kwargs)
             check(returned, given, context)
         except Broken as fault:
+            if isinstance(fault, NotFinite) and _diverged(self):
+                return returned
             raise ComponentError(f"{named} {fault}, given {_shapes(given)}.", mend=_MEND) from None
         except (BdkError, OSError, MemoryError, torch.cuda.OutOfMemoryError):
             raise
@@ -137,13 +148,19 @@ def require(returned: Any, shape: tuple[int, ...], what: str, *, finite: bool = 
 
     Raises:
         Broken: what was returned instead.
+        NotFinite: some numbers are not.
     """
     if not isinstance(returned, Tensor) or tuple(returned.shape) != shape:
         raise Broken(f"returned {what} {_shape(returned)}, wanted {shape}")
-    if finite and not returned.is_meta and not returned.requires_grad:
+    if finite and not returned.is_meta and not bool(torch.isfinite(returned).all()):
         bad = int((~torch.isfinite(returned)).sum())
-        if bad:
-            raise Broken(f"returned {what} {shape} with {bad} numbers that are NaN or infinite")
+        raise NotFinite(f"returned {what} {shape} with {bad} numbers that are NaN or infinite")
+
+
+def _diverged(part: Any) -> bool:
+    """Whether its weights left all bounds, so that its numbers are no fault of its own."""
+    weights = part.parameters() if isinstance(part, torch.nn.Module) else ()
+    return not all(bool((weight.detach().abs() < HUGE).all()) for weight in weights)
 
 
 def _shape(value: Any) -> str:

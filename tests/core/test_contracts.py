@@ -8,9 +8,11 @@ import torch
 from bdk.components import offer
 from bdk.contexts import EncoderContext, FusionContext, PriorContext, RetrieverContext
 from bdk.contracts import watched
-from bdk.errors import ComponentError
+from bdk.errors import BdkError, ComponentError
 from bdk.interfaces import Encoded, Neighbours, PriorLoss
 from bdk.spaces import Space
+from bdk.training.configs import TrainConfig
+from bdk.training.loop import train
 from torch import nn
 
 SPACE = Space("test", 5, 8, "image")
@@ -80,9 +82,11 @@ def test_state_class_and_copies_stay_as_they_were():
     assert part(*GIVEN).shape == (3, 5, 8)
 
 
-def test_numbers_are_not_looked_at_in_training():
-    weight = nn.Parameter(torch.full((3, 5, 8), torch.nan))
-    assert fusion(weight * 1)(*GIVEN).isnan().all()
+def test_nan_from_weights_that_diverged_is_left_to_the_training_loop_to_tell():
+    part = fusion(torch.full((3, 5, 8), torch.nan))
+    with torch.no_grad():
+        part.weight[0] = torch.nan
+    assert part(*GIVEN).isnan().all()
 
 
 def test_an_encoder_must_return_tokens_and_contrast():
@@ -135,3 +139,16 @@ class Decoder:
 def test_a_decoder_is_held_to_channels_before_height():
     with pytest.raises(ComponentError, match=r"pictures of shape \(2, 1, 8, 8, 3\)"):
         watched(Decoder(), info("decoder"), None)({"image": torch.zeros(2, 5, 8)}, 1, torch.Generator())
+
+
+@pytest.mark.parametrize(("weight", "blamed"), [(0.5, "fusion 'odd'"), (1e9, "the training diverged")])
+def test_the_training_loop_blames_the_part_or_its_own_divergence(tmp_path, weight, blamed):
+    part = fusion(torch.zeros(3, 1, 8))
+    with torch.no_grad():
+        part.weight.fill_(weight)
+
+    def loss(rows, progress, generator):
+        return {"loss": part(*GIVEN).sum() + part.weight.sum()}
+
+    with pytest.raises(BdkError, match=blamed):
+        train({"part": part}, loss, 3, TrainConfig(steps=1), seed=0, work=tmp_path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
 
 from bdk.canonical import derive_seed
+from bdk.contracts import HUGE
+from bdk.errors import ComponentError
 from bdk.processes import AgreedError, crew
 from bdk.training.configs import TrainConfig
 
@@ -32,7 +35,7 @@ Row = dict[str, float]
 CHECKPOINT = "checkpoint"
 CALM = "Lower the learning rate, or look at the data: `bdk data check`."
 BOUND = 1e12
-"""Weights beyond this come of a training that diverged."""
+"""Weights beyond this stop a training on several processes, before one of them overflows alone."""
 
 
 def total_steps(config: TrainConfig, n: int) -> int:
@@ -81,7 +84,7 @@ def train(
             group["lr"] = rate
         generator = _seeded(seed, step)
         batch = _batch(n, config.batch_size, seed, step)
-        with accelerator.autocast():
+        with accelerator.autocast(), _told_as_divergence(module, step):
             parts = loss(batch, step / steps, generator)
         if not torch.isfinite(parts["loss"]):
             raise AgreedError(f"The loss is {parts['loss'].item()} at step {step}.", mend=CALM)
@@ -89,7 +92,8 @@ def train(
         accelerator.backward(parts["loss"])
         _sum_gradients(module)
         _step(module, optimiser, config.clip, accelerator.scaler)
-        _require_bounded(module, step)
+        if crew().count > 1:
+            _require_bounded(module, step)
         rows.append({"step": step, "lr": rate, **{key: value.item() for key, value in parts.items()}})
         on_row(rows[-1])
         if crew().leads and (step + 1) % config.checkpoint_every == 0 and step + 1 < steps:
@@ -116,13 +120,23 @@ def _sum_gradients(module: nn.Module) -> None:
         waiting.wait()
 
 
-def _require_bounded(module: nn.Module, step: int) -> None:
+def _require_bounded(module: nn.Module, step: int, bound: float = BOUND) -> None:
     """Several processes stop together while they still agree: the next batch might overflow on one of them alone."""
-    if crew().count == 1:
-        return
     largest = torch.stack(torch._foreach_norm([p.detach() for p in module.parameters()], torch.inf)).max()
-    if not largest < BOUND:
-        raise AgreedError(f"The weights have left all bounds at step {step}: the training diverged.", mend=CALM)
+    if not largest < bound:
+        raise AgreedError(
+            f"The weights are not finite, or beyond all bounds, at step {step}: the training diverged.", mend=CALM
+        )
+
+
+@contextmanager
+def _told_as_divergence(module: nn.Module, step: int) -> Iterator[None]:
+    """A part that returns NaN because its weights have run away is not at fault; the training is."""
+    try:
+        yield
+    except ComponentError:
+        _require_bounded(module, step, HUGE)
+        raise
 
 
 def _step(module: nn.Module, optimiser: torch.optim.Optimizer, clip: float, scaler: Any) -> None:
