@@ -49,6 +49,10 @@ class MambaConfig(BackboneConfig):
     """Hidden units taken together as one element of the scanned sequence; BrainRAM's release takes 1, so that its
     4096 units are a sequence of 4096 scalars in an arbitrary order. Must divide ``hidden``."""
 
+    d_model: int = Field(default=0, ge=0)
+    """Numbers per sequence element inside the Mamba block; 0: ``token_width``, as in the release, whose elements enter
+    as they are. Another number lifts each element to it by a linear layer, and brings it back by another."""
+
     state: int = Field(default=16, ge=1)
     """Numbers of state per channel (mamba's d_state); 16 in the release."""
 

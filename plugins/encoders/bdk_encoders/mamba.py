@@ -18,7 +18,8 @@ class Mamba(Backbone):
 
     Source: BrainRAM (commit ff980a4) ``BrainMambaNetwork``: 880,455,136 weights for 15,724 voxels and 257 x 768
     tokens, 120 of them in each Mamba block. The paper gives no sizes, so the release decides: the hidden units are a
-    sequence of scalars, scanned in the order in which they happen to stand. ``token_width`` offers wider elements.
+    sequence of scalars, scanned in the order in which they happen to stand. ``token_width`` offers wider elements,
+    ``d_model`` a wider block.
     """
 
     def __init__(self, config: MambaConfig, context: EncoderContext) -> None:
@@ -35,12 +36,17 @@ class UnitScan(nn.Module):
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
-        self.width = config.token_width
-        self.mixer = MambaBlock(config.token_width, config.state, config.conv, config.expand, kernel=config.kernel)
+        self.width, model = config.token_width, config.d_model or config.token_width
+        self.lift, self.lower = (
+            (nn.Identity(), nn.Identity())
+            if model == self.width
+            else (nn.Linear(self.width, model), nn.Linear(model, self.width))
+        )
+        self.mixer = MambaBlock(model, config.state, config.conv, config.expand, kernel=config.kernel)
 
     def forward(self, hidden: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
         """The scanned units, in their own places."""
-        return self.mixer(hidden.unflatten(1, (-1, self.width))).flatten(1)
+        return self.lower(self.mixer(self.lift(hidden.unflatten(1, (-1, self.width))))).flatten(1)
 
 
 def _published(name: str) -> str:

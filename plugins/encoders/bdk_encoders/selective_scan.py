@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 
 from bdk.errors import MissingExtraError
 from jaxtyping import Float
@@ -57,12 +58,25 @@ def _missing(kernel: str, x: Tensor) -> str:
     """What a kernel lacks to work on these numbers; empty if nothing."""
     if kernel == "torch":
         return ""
-    device, package = {"cuda": ("cuda", "mamba_ssm"), "compiled": ("cpu", "numba")}[kernel]
+    device, package, module = {
+        "cuda": ("cuda", "mamba_ssm", "mamba_ssm.ops.selective_scan_interface"),
+        "compiled": ("cpu", "numba", "numba"),
+    }[kernel]
     if x.device.type != device:
         return f"a tensor on the device {device!r}, and this one is on {x.device.type!r}"
     if kernel == "compiled" and str(x.dtype) != "torch.float32":
         return f"float32 numbers, and these are {x.dtype}"
-    return "" if importlib.util.find_spec(package) else f"the package {package!r}"
+    return "" if _imports(module) else f"the package {package!r}, in a working state"
+
+
+@functools.cache
+def _imports(module: str) -> bool:
+    """Whether it can be imported; mamba_ssm without its compiled kernels is installed, and cannot."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def _cuda(x: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Float[Tensor, "B L C"]:
