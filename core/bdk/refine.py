@@ -30,25 +30,43 @@ BATCH = 32
 
 
 class Neighbourhood:
-    """The neighbours' tokens of a retrieve step, looked up by gallery id."""
+    """The neighbours' tokens of a retrieve step, looked up by gallery id.
 
-    def __init__(self, retrieved: Artifact | None, tokens: int, dim: int) -> None:
+    Args:
+        retrieved: the retrieve step; None without a retriever.
+        tokens: T.
+        dim: D.
+        pooled: whether each estimate has the neighbours of all samples of its stimulus (`Stage2.neighbours`).
+    """
+
+    def __init__(self, retrieved: Artifact | None, tokens: int, dim: int, *, pooled: bool = False) -> None:
         self.shape = (tokens, dim)
-        self.retrieved = retrieved
+        self.retrieved, self.pooled = retrieved, pooled
         if retrieved is not None:
             self.ids = retrieved.array("token_ids.npy")
             self.tokens = retrieved.array("tokens.npy")
 
     def k(self) -> int:
-        """Neighbours of each sample; 0 without a retriever."""
-        return 0 if self.retrieved is None else int(self.retrieved.array("test_ids.npy").shape[-1])
+        """Neighbours of each estimate; 0 without a retriever."""
+        if self.retrieved is None:
+            return 0
+        searched, k = self.retrieved.array("test_ids.npy").shape[1:]
+        return int(searched * k if self.pooled else k)
 
-    def of(self, split: str) -> np.ndarray | None:
-        """Ids of one split, (stimuli x S) x K."""
+    def of(self, split: str, samples: int) -> np.ndarray | None:
+        """Ids of one split, (stimuli x S) x K.
+
+        Args:
+            split: ``train`` or ``test``.
+            samples: S of the estimates that are refined. Another guide's estimate, or the encoder's word, may have
+                been searched with more or fewer: estimates then take the found neighbours in turn.
+        """
         if self.retrieved is None:
             return None
-        ids = self.retrieved.array(f"{split}_ids.npy")
-        return np.asarray(ids).reshape(-1, ids.shape[-1])
+        ids = np.asarray(self.retrieved.array(f"{split}_ids.npy"))
+        if self.pooled:
+            ids = pool(ids, np.asarray(self.retrieved.array(f"{split}_scores.npy")))[:, None]
+        return ids[:, np.arange(samples) % ids.shape[1]].reshape(-1, ids.shape[-1])
 
     def look_up(self, ids: np.ndarray | None, rows: int) -> tuple[Tensor, Tensor]:
         """Tokens (B K T D, zeros where there is none) and which are present (B K)."""
@@ -60,6 +78,22 @@ class Neighbourhood:
         return torch.where(present[..., None, None], tokens, 0.0), present
 
 
+def pool(ids: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Neighbours of all samples of each stimulus, nearest first, each item once: stimuli x (S K), -1 in place of others.
+
+    Args:
+        ids: gallery ids, stimuli x S x K, -1 where there is none.
+        scores: their similarities, of the same shape.
+    """
+    ids, scores = ids.reshape(len(ids), -1), scores.reshape(len(ids), -1)
+    nearest = np.argsort(np.where(ids < 0, np.inf, -scores), axis=1, kind="stable")
+    pooled = np.full_like(ids, -1)
+    for row, ranked in enumerate(np.take_along_axis(ids, nearest, 1)):
+        items = list(dict.fromkeys(ranked[ranked >= 0].tolist()))
+        pooled[row, : len(items)] = items
+    return pooled
+
+
 def make(making: Making) -> None:
     """Fit the fusion module, if it has anything to fit, and refine the test estimates.
 
@@ -67,7 +101,8 @@ def make(making: Making) -> None:
     """
     options, guide = making.options, making.options["guide"]
     space = space_from(options["space"])
-    neighbourhood = Neighbourhood(making.inputs.get(f"retrieve.{guide}"), space.tokens, space.dim)
+    pooled = options["stage2"]["neighbours"] == "pooled"
+    neighbourhood = Neighbourhood(making.inputs.get(f"retrieve.{guide}"), space.tokens, space.dim, pooled=pooled)
     torch.manual_seed(derive_seed(options["seed"], guide, options["fusion"]["use"], "init"))
     fusion = making.component("fusion", options["fusion"], FusionContext(space, neighbourhood.k(), guide))
     losses: list[dict[str, float]] = []
@@ -94,7 +129,7 @@ def _fit(making: Making, fusion: Any, neighbourhood: Neighbourhood) -> list[dict
     index = making.inputs["data"].json("index.json")
     stimulus = np.asarray(index["train_rows"])[estimate.array("train_rows.npy")]
     targets = making.inputs[f"targets.{guide}"].array("tokens.npy")
-    ids = neighbourhood.of("train")
+    ids = neighbourhood.of("train", s)
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> Mapping[str, Tensor]:
         share = Share.of(len(batch))
@@ -114,7 +149,7 @@ def _write_refined(making: Making, fusion: Any, neighbourhood: Neighbourhood) ->
     samples = making.inputs[f"estimate.{making.options['guide']}"].array("test_samples.npy")
     n, s = samples.shape[:2]
     flat = samples.reshape(n * s, *samples.shape[2:])
-    ids = neighbourhood.of("test")
+    ids = neighbourhood.of("test", s)
     store = np.lib.format.open_memmap(making.out / "test_refined.npy", mode="w+", dtype=np.float32, shape=samples.shape)
     refined = store.reshape(flat.shape)
     for start in range(0, n * s, BATCH):

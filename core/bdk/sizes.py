@@ -11,9 +11,11 @@ import torch
 
 from bdk.artifacts import RECIPE, Store
 from bdk.contexts import EncoderContext, FusionContext, PriorContext
+from bdk.galleries.queries import query_for
 from bdk.lacking import step_lacks
 from bdk.plan import Plan, PlannedRun, Step, describe, space_from
 from bdk.registry import Registry, build, config_class
+from bdk.spec import GuideSpec
 
 ADAM_BYTES = 16
 """Weight, gradient and two moments of one trained parameter, single precision."""
@@ -93,11 +95,10 @@ class _Sizer:
     def _retrieve(self) -> dict[str, Any]:
         space = space_from(self.step.options["spaces"][self.step.guide])
         guide = self.run.spec.guide(self.step.guide)
-        samples = int(getattr(guide.prior.options, "samples", 1)) if guide.prior else 1
         share = self._share(guide.stage1.model_dump())
         found = (
             (self.described.n_test + share * self.described.n_train)
-            * samples
+            * self._searched(guide)
             * int(self.step.options["retriever"].get("k", 4))
         )
         return {"disk_bytes": int(4 * found * space.size)}
@@ -105,13 +106,19 @@ class _Sizer:
     def _refine(self) -> dict[str, Any]:
         guide = self.run.spec.guide(self.step.guide)
         k = int(getattr(guide.retriever.options, "k", 4)) if guide.retriever else 0
+        k *= self._searched(guide) if guide.stage2.neighbours == "pooled" else 1
         count = self._count("fusion", self.step.options["fusion"], FusionContext(self._space(), k, self.step.guide))
-        samples = int(getattr(guide.prior.options, "samples", 1)) if guide.prior else 1
         return {
             "parameters": count,
             "memory_bytes": ADAM_BYTES * count,
-            "disk_bytes": 4 * count + 4 * self.described.n_test * samples * self._space().size,
+            "disk_bytes": 4 * count + 4 * self.described.n_test * _samples(guide) * self._space().size,
         }
+
+    def _searched(self, guide: GuideSpec) -> int:
+        """Searches for each stimulus: one a sample of the guide that the query is made of, or the encoder's alone."""
+        name = getattr(guide.retriever.options, "query", "auto") if guide.retriever else "auto"
+        query = query_for(name, guide.name)
+        return 1 if query.source == "encoder" else _samples(self.run.spec.guide(query.guide))
 
     def _space(self) -> Any:
         return space_from(self.step.options["space"])
@@ -126,6 +133,11 @@ class _Sizer:
             return sum(value.numel() for value in part.state_dict().values())
         parameters = part.parameters() if hasattr(part, "parameters") else ()
         return sum(parameter.numel() for parameter in parameters)
+
+
+def _samples(guide: GuideSpec) -> int:
+    """S of a guide's estimates."""
+    return int(getattr(guide.prior.options, "samples", 1)) if guide.prior else 1
 
 
 def _timings(store: Store) -> dict[str, list[float]]:

@@ -62,3 +62,8 @@ class Stage2(TrainConfig, Stage2Objective):
     """Estimates of one step. BrainRAM: 256."""
     schedule: Literal["one-cycle", "constant"] = "constant"
     """Learning rate over time. BrainRAM: constant."""
+    neighbours: Literal["own", "pooled"] = "own"
+    """Which neighbours each estimate is refined with: the K that were found with it (``own``; eq. 7 has one p and its
+    K neighbours, and 4 samples with 4 neighbours each give the 4 reconstructions of the release), or those of all
+    samples of its stimulus together, nearest first and each once (``pooled``: K is then samples x retriever.k, 16 for
+    the paper's "4 priors per stimulus, each prior retrieved another 4 samples")."""
