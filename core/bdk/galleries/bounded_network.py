@@ -1,10 +1,11 @@
-"""The network layer of downloads: connects to checked addresses only, within a budget of time and bytes."""
+"""The network layer of downloads and services: checked addresses only, within a budget of time and bytes."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 
@@ -98,3 +99,26 @@ class Network(httpcore.NetworkBackend):
 
     def sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, self._budget.seconds()))
+
+
+def post(url: str, body: bytes, bounds: Bounds) -> tuple[int, bytes]:
+    """Status and body of the answer to a JSON request; no redirect is followed.
+
+    Args:
+        url: a service that the user named.
+        body: the request.
+        bounds: of the whole exchange, name look-up and a dripping server included.
+
+    Raises:
+        BoundError, RefusedAddressError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol:
+            there is no whole answer within the bounds.
+    """
+    headers = [(b"Host", urlsplit(url).netloc.encode()), (b"Content-Type", b"application/json")]
+    try:
+        with (
+            httpcore.ConnectionPool(network_backend=Network(Budget(bounds))) as pool,
+            pool.stream("POST", url, headers=headers, content=body) as response,
+        ):
+            return response.status, b"".join(response.iter_stream())
+    except (httpcore.TimeoutException, TimeoutError) as error:
+        raise BoundError("timeout") from error

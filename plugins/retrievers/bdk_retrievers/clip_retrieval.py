@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpcore
 import torch
 from bdk.contexts import RetrieverContext
 from bdk.errors import ComponentError, RetrieverUnavailableError, SpaceMismatchError
+from bdk.galleries.addresses import RefusedAddressError
+from bdk.galleries.bounded_network import BoundError, Bounds, post
 from bdk.galleries.items import Items, gather
 from bdk.galleries.metadata import canonical_names
 from bdk.galleries.pictures import Missing
@@ -32,6 +35,12 @@ PLAIN = {
 }
 """What every request says, so that the answer is the nearest neighbours and nothing else. The service's own client
 asks for deduplication, a safety filter and an aesthetic score of 9 by default, all of which change the ranking."""
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+    RefusedAddressError,
+)
 
 
 class ClipRetrieval:
@@ -61,9 +70,8 @@ class ClipRetrieval:
         """The service's k nearest items to each key; one request a key."""
         unit = check_keys(keys, self.context.key_dim, k, exclude)
         wanted = k + (exclude.shape[1] if exclude is not None else 0)
-        client = httpx.Client(timeout=self.config.timeout, follow_redirects=False)
-        with client, ThreadPoolExecutor(self.config.at_once) as pool:
-            answers = list(pool.map(lambda key: self._ask(client, key, wanted), unit))
+        with ThreadPoolExecutor(self.config.at_once) as pool:
+            answers = list(pool.map(lambda key: self._ask(key, wanted), unit))
         found = best(without(ordered(*_table(answers, wanted)), exclude), k)
         self._short += int((found.ids < 0).sum())
         if self._recorder:
@@ -106,7 +114,7 @@ class ClipRetrieval:
             "fingerprint": f"{self.config.url} {self.config.index} {self.config.modality}",
         }
 
-    def _ask(self, client: httpx.Client, key: Float[Tensor, "P"], k: int) -> list[tuple[int, float]]:
+    def _ask(self, key: Float[Tensor, "P"], k: int) -> list[tuple[int, float]]:
         request = {
             **PLAIN,
             "embedding_input": key.tolist(),
@@ -115,7 +123,7 @@ class ClipRetrieval:
             "num_result_ids": k,
             "indice_name": self.config.index,
         }
-        found = [self._item(row) for row in self._post(client, "knn-service", request)]
+        found = [self._item(row) for row in self._post("knn-service", request)]
         with self._lock:
             self._rows.update({id: row for id, _, row in found})
         return [(id, score) for id, score, _ in found]
@@ -136,8 +144,7 @@ class ClipRetrieval:
         """Metadata of items; what no search has brought is asked for."""
         absent = [id for id in ids if id not in self._rows]
         if absent:
-            with httpx.Client(timeout=self.config.timeout, follow_redirects=False) as client:
-                answer = self._post(client, "metadata", {"ids": absent, "indice_name": self.config.index})
+            answer = self._post("metadata", {"ids": absent, "indice_name": self.config.index})
             told = {
                 row["id"]: _our_names(row.get("metadata") or {})
                 for row in answer
@@ -146,16 +153,19 @@ class ClipRetrieval:
             self._rows |= {id: told.get(id, {}) for id in absent}
         return {id: self._rows[id] for id in ids}
 
-    def _post(self, client: httpx.Client, path: str, body: dict[str, Any]) -> list[Any]:
+    def _post(self, path: str, body: dict[str, Any]) -> list[Any]:
+        bounds = Bounds(self.config.max_answer_bytes, self.config.timeout, 0, allow_private=True)
         try:
-            with client.stream("POST", f"{self.config.url.rstrip('/')}/{path}", json=body) as response:
-                data = _bounded(response, self.config.max_answer_bytes)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            status, data = post(f"{self.config.url.rstrip('/')}/{path}", json.dumps(body).encode(), bounds)
+        except BoundError as error:
+            option = {"timeout": "timeout", "too-many-bytes": "max_answer_bytes"}.get(error.reason)
+            raise self._unavailable(f"{error.reason}: retriever.{option}" if option else error.reason) from error
+        except (*_FAILURES, ValueError) as error:
             raise self._unavailable(f"{type(error).__name__}: {error}") from error
-        if response.status_code != 200:
-            raise self._unavailable(f"status {response.status_code}: {data[:200].decode(errors='replace')}")
+        if status != 200:
+            raise self._unavailable(f"status {status}: {data[:200].decode(errors='replace')}")
         try:
-            answer = httpx.Response(200, content=data).json()
+            answer = json.loads(data)
         except ValueError as error:
             raise self._unavailable("the answer is not JSON") from error
         if not isinstance(answer, list):
@@ -174,15 +184,6 @@ class ClipRetrieval:
 def _our_names(row: dict[str, Any]) -> dict[str, Any]:
     names = canonical_names(list(row))
     return {names.get(key, key): value for key, value in row.items() if value is not None}
-
-
-def _bounded(response: httpx.Response, limit: int) -> bytes:
-    data = bytearray()
-    for chunk in response.iter_bytes():
-        data += chunk
-        if len(data) > limit:
-            raise httpx.TransportError(f"the answer has more than {limit} bytes (retriever.max_answer_bytes)")
-    return bytes(data)
 
 
 def _table(answers: list[list[tuple[int, float]]], k: int) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,10 @@
 """The client against a local server that speaks clip-retrieval's protocol, well and badly."""
 
+import contextlib
 import http.server
 import json
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -27,11 +29,21 @@ class Service:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 service.requests.append((self.path, body))
+                if service.fault.startswith("drip"):
+                    return self.drip(service.fault == "drip-headers")
                 status, answer = service.answer(self.path, body)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 self.wfile.write(answer)
+
+            def drip(self, headers):
+                """A byte now and then, for as long as the other side listens."""
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " if headers else b"HTTP/1.1 200 OK\r\n\r\n[")
+                with contextlib.suppress(OSError):
+                    for _ in range(400):
+                        self.wfile.write(b" ")
+                        time.sleep(0.05)
 
             def do_GET(self):
                 path = root / self.path.lstrip("/")
@@ -43,7 +55,7 @@ class Service:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def answer(self, path, body):
@@ -142,6 +154,15 @@ def test_an_unusable_answer_is_a_typed_error_that_names_the_service(client, serv
     with pytest.raises(RetrieverUnavailableError, match="gave no usable answer") as caught:
         client(max_answer_bytes=100_000).search(keys(1), 3)
     assert service.url in caught.value.what and "bdk index import" in caught.value.mend
+
+
+@pytest.mark.parametrize("fault", ["drip", "drip-headers"])
+def test_a_service_that_drips_is_left_after_the_time_that_the_options_allow(client, service, keys, fault):
+    service.fault = fault
+    start = time.monotonic()
+    with pytest.raises(RetrieverUnavailableError, match="timeout"):
+        client(timeout=0.5).search(keys(1), 3)
+    assert time.monotonic() - start < 5
 
 
 def test_an_item_without_an_id_is_refused(client, service, keys):
