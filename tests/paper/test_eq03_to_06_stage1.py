@@ -42,6 +42,11 @@ def log_odds(p: list[float], candidates: list[list[float]], chosen: int, tau: fl
     return scores[chosen] - math.log(sum(math.exp(score) for score in scores))
 
 
+def unit(row: list[float]) -> list[float]:
+    norm = math.sqrt(sum(v * v for v in row))
+    return [v / norm for v in row]
+
+
 def test_equation_3_is_info_nce_in_one_direction(pair):
     p, c = (rows.tolist() for rows in pair)
     expected = -sum(log_odds(p[i], c, i, TAU) for i in range(5)) / 5
@@ -125,11 +130,17 @@ def test_equation_6_weighs_info_nce_error_and_mixco():
     replay = torch.Generator().manual_seed(4)
     torch.randint(2**62, (), generator=replay)
     mix = draw_mix(5, replay)
-    tokens, mixed = betas.view(5, 2, 3), mix_betas(betas, mix).view(5, 2, 3)
-    nce = info_nce(unit_rows(tokens), unit_rows(targets), TAU)
-    mixco = mixco_nce(unit_rows(mixed), unit_rows(targets), mix, TAU)
-    expected = 0.8 * nce + 0.2 * ((tokens - targets) ** 2).mean() + 0.3 * mixco
-    assert math.isclose(parts["loss"].item(), expected.item(), rel_tol=1e-6)
+    x, c = betas.tolist(), targets.flatten(1).tolist()
+    wanted = [unit(row) for row in c]
+    nce = error = mixco = 0.0
+    for i in range(5):
+        share, partner = mix.share[i].item(), int(mix.partner[i])
+        mixed = unit([share * a + (1 - share) * b for a, b in zip(x[i], x[partner], strict=True)])
+        nce -= log_odds(unit(x[i]), wanted, i, TAU) / 5
+        error += sum((a - b) ** 2 for a, b in zip(x[i], c[i], strict=True)) / 30
+        both = share * log_odds(mixed, wanted, i, TAU) + (1 - share) * log_odds(mixed, wanted, partner, TAU)
+        mixco -= both / 5
+    assert math.isclose(parts["loss"].item(), 0.8 * nce + 0.2 * error + 0.3 * mixco, rel_tol=1e-6)
 
 
 def test_the_released_objective_goes_from_bimixco_to_softclip_at_a_third():

@@ -85,16 +85,37 @@ def test_equation_7_the_estimate_attends_to_itself_and_to_each_neighbour_apart(r
         torch.testing.assert_close(branches[row], torch.tensor(divide(ram, *inputs[:2], row), dtype=torch.float64))
 
 
-def test_equations_8_to_10_gates_come_from_the_mean_branch_and_compete_over_branches(ram, inputs):
+def test_equation_8_the_branches_are_averaged_token_by_token(ram, inputs):
+    branches = ram.divide(*inputs[:2])
+    seen: list[torch.Tensor] = []
+    ram.gates.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    ram.weigh(branches, torch.ones(B, K + 1, dtype=torch.bool))
+    for row in range(B):
+        plain = divide(ram, *inputs[:2], row)
+        for t in range(T):
+            expected = torch.tensor(mean_branch(plain, t), dtype=torch.float64)
+            torch.testing.assert_close(seen[0][row, t], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_equation_9_each_branch_has_a_gate_of_its_own_for_every_token(ram, inputs):
+    mean = inputs[0]
+    gates = ram.gates(mean, torch.arange(K + 1))
+    assert gates.shape == (B, K + 1, T)
+    for row in range(B):
+        for k in range(K + 1):
+            for t in range(T):
+                assert math.isclose(gates[row, k, t].item(), gate(ram, k, mean[row, t].tolist()), rel_tol=1e-9)
+
+
+def test_equation_10_gates_compete_over_the_branches_each_token_by_itself(ram, inputs):
     branches = ram.divide(*inputs[:2])
     weights = ram.weigh(branches, torch.ones(B, K + 1, dtype=torch.bool))
     torch.testing.assert_close(weights.sum(1), torch.ones(B, T, dtype=torch.float64))
     for row in range(B):
         plain = divide(ram, *inputs[:2], row)
         for t in range(T):
-            torch.testing.assert_close(
-                weights[row, :, t], torch.tensor(weights_of(ram, plain, t), dtype=torch.float64), rtol=1e-9, atol=1e-12
-            )
+            expected = torch.tensor(weights_of(ram, plain, t), dtype=torch.float64)
+            torch.testing.assert_close(weights[row, :, t], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_equation_11_weighs_the_branches_of_each_token_and_adds_the_estimate(ram, inputs):
