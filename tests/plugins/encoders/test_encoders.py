@@ -114,6 +114,24 @@ def test_wider_sequence_elements_must_divide_the_hidden_units():
         MambaConfig(hidden=16, token_width=5)
 
 
+@pytest.mark.parametrize("token_width", [1, 4])
+def test_a_wider_mamba_block_lifts_each_element_and_brings_it_back(token_width):
+    encoder, betas = make("mamba", 10, 2, 3, token_width=token_width, d_model=6), draw(3, 10)
+    scan = encoder.blocks[0][0]
+    assert scan.mixer.in_proj.in_features == 6 and scan.mixer.D.numel() == 12
+    hidden = encoder.stem(betas)
+    elements = [scan.lift(hidden[:, at : at + token_width]) for at in range(0, 16, token_width)]
+    expected = scan.lower(scan.mixer(torch.stack(elements, 1))).flatten(1)
+    torch.testing.assert_close(scan(hidden), expected)
+
+
+def test_a_block_as_wide_as_its_elements_is_the_released_one():
+    assert (
+        make("mamba", 10, 2, 3, token_width=4, d_model=4).state_dict().keys()
+        == make("mamba", 10, 2, 3).state_dict().keys()
+    )
+
+
 def test_mind_readers_clamp_limits_every_number():
     tokens = make("conv1d-resnet", 10, 2, 3, clamp=0.01)(draw(3, 10) * 100).tokens
     assert tokens.abs().max() <= 0.01
