@@ -80,48 +80,68 @@ def test_what_stands_in_a_missing_neighbours_place_does_not_matter(name, rows, k
     assert torch.equal(fusion(estimate, neighbours, present), fusion(estimate, rubbish, present))
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name != "ram filling in"])
-@pytest.mark.parametrize("gone", [0, 2])
-def test_a_missing_neighbour_equals_its_absence(name, gone):
-    """The same module built for one neighbour less, without the weights of the missing one's branch."""
-    estimate, neighbours, present = draw(2, 3)
-    present = everyone(present)
-    larger, smaller = make(name, 3), make(name, 2)
-    kept = [branch for branch in range(4) if branch != gone + 1]
-    state = {
-        key: value[kept] if value.shape[:1] == (4,) and smaller.state_dict()[key].shape[:1] == (3,) else value
+def branches_of(name: str, larger, kept: list[int]) -> dict[str, torch.Tensor]:
+    """Weights of the branches ``kept`` (0 is the estimate's), in that order, and all weights that have no branch."""
+    ranked = {"conv1x1": ("weight",), "ram tied": ("embedding",), "self-attention": ()}
+    per_branch = ranked.get(name, ("gates.", "embedding") if name.startswith("ram") else ())
+    return {
+        key: value[kept] if per_branch and key.startswith(per_branch) else value
         for key, value in larger.state_dict().items()
     }
-    smaller.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "ram filling in"])
+@given(**{**SIZES, "k": st.integers(2, 4)}, gone=st.integers(0, 3))
+@settings(max_examples=10, deadline=None)
+def test_a_missing_neighbour_equals_its_absence(name, rows, k, tokens, dim, gone):
+    """The same module built for one neighbour less, without the weights of the missing one's branch."""
+    gone %= k
+    estimate, neighbours, present = draw(rows, k, tokens, dim)
+    larger, smaller = make(name, k, tokens, dim), make(name, k - 1, tokens, dim)
+    here = [n for n in range(k) if n != gone]
+    smaller.load_state_dict(branches_of(name, larger, [0, *(n + 1 for n in here)]))
     missing = present.clone()
     missing[:, gone] = False
-    here = [n for n in range(3) if n != gone]
     expected = smaller(estimate, neighbours[:, here], present[:, here])
     torch.testing.assert_close(larger(estimate, neighbours, missing), expected)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_rows_of_a_batch_do_not_mix(name):
-    fusion, (estimate, neighbours, present) = make(name, 3), draw(3, 3)
-    changed, others = estimate.clone(), neighbours.clone()
+@given(**{**SIZES, "rows": st.integers(2, 3)})
+@settings(max_examples=10, deadline=None)
+def test_rows_of_a_batch_do_not_mix(name, rows, k, tokens, dim):
+    fusion, (estimate, neighbours, present) = make(name, k, tokens, dim), draw(rows, k, tokens, dim)
+    changed, others, missing = estimate.clone(), neighbours.clone(), present.clone()
     changed[1] += 1
     others[1] += 1
-    first, second = fusion(estimate, neighbours, present), fusion(changed, others, present)
-    torch.testing.assert_close(first[[0, 2]], second[[0, 2]])
-    assert not torch.allclose(first[1], second[1])
+    missing[1] = ~missing[1]
+    first, second = fusion(estimate, neighbours, present), fusion(changed, others, missing)
+    rest = [row for row in range(rows) if row != 1]
+    torch.testing.assert_close(first[rest], second[rest])
+    if name != "ram literal":  # without the residual, a mean-free token may happen to give nothing
+        assert not torch.allclose(first[1], second[1])
 
 
+@pytest.mark.parametrize("name", KINDS)
 @given(**{**SIZES, "k": st.integers(2, 4)}, order=st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None)
-def test_permuting_neighbours_together_with_their_branches_changes_nothing(rows, k, tokens, dim, order):
+@settings(max_examples=10, deadline=None)
+def test_permuting_neighbours_together_with_their_branches_changes_nothing(name, rows, k, tokens, dim, order):
     estimate, neighbours, present = draw(rows, k, tokens, dim)
-    fusion, permuted = make("ram", k, tokens, dim), make("ram", k, tokens, dim)
+    fusion, permuted = make(name, k, tokens, dim), make(name, k, tokens, dim)
     place = order.sample(range(k), k)
-    branch = [0, *(p + 1 for p in place)]
-    state = fusion.state_dict()
-    permuted.load_state_dict({key: v[branch] if key.startswith("gates") else v for key, v in state.items()})
+    permuted.load_state_dict(branches_of(name, fusion, [0, *(p + 1 for p in place)]))
     expected = fusion(estimate, neighbours, present)
     torch.testing.assert_close(permuted(estimate, neighbours[:, place], present[:, place]), expected)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(**SIZES)
+@settings(max_examples=5, deadline=None)
+def test_equal_seeds_give_equal_modules_and_equal_results(name, rows, k, tokens, dim):
+    inputs = draw(rows, k, tokens, dim)
+    first = make(name, k, tokens, dim)(*inputs)
+    torch.randn(5)
+    assert torch.equal(make(name, k, tokens, dim)(*inputs), first)
 
 
 def test_permuting_neighbours_alone_changes_what_ram_says():
