@@ -13,6 +13,7 @@ from bdk.components import Config
 from bdk.errors import DataError, SpaceMismatchError
 
 MANIFEST = "manifest.json"
+_CHECKSUM = "checksum"
 Kind = Literal["flat", "ivf-flat", "ivf-sq8", "opq-ivf-pq", "foreign"]
 Modality = Literal["image", "text"]
 
@@ -168,7 +169,9 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = root / MANIFEST
     try:
-        return Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        told = plain.pop(_CHECKSUM, "") if isinstance(plain, dict) else ""
+        manifest = Manifest.model_validate(plain)
     except FileNotFoundError as error:
         raise DataError(
             f"{root} is not a gallery: it has no {MANIFEST}.",
@@ -185,12 +188,20 @@ def read_manifest(root: Path) -> Manifest:
         raise DataError(
             f"The manifest is wrong at {field}: {first['msg']}.", where=str(path), mend="Restore it from a copy."
         ) from error
+    if told and told != digest(plain):
+        raise DataError(
+            "The manifest is damaged: its checksum is not that of its contents.",
+            where=str(path),
+            mend=f'Restore it from a copy. If you changed it on purpose, delete its line "{_CHECKSUM}".',
+        )
+    return manifest
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json``, whole or not at all."""
+    """Write ``manifest.json``, whole or not at all, with a checksum of what it says."""
     root.mkdir(parents=True, exist_ok=True)
     aside = root / f"{MANIFEST}.new"
     plain = json.loads(canonical(manifest.model_dump(mode="json")))
+    plain[_CHECKSUM] = digest(plain)
     aside.write_text(json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     aside.replace(root / MANIFEST)

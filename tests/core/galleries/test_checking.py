@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bdk.errors import DataError
 from bdk.galleries import checking
+from bdk.galleries.building import BuildOptions, build_gallery
 from bdk.galleries.checking import SEAL, damaged
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.manifest import MANIFEST
@@ -34,10 +35,23 @@ def test_a_damaged_file_is_refused_by_name(gallery_folder, name, harm):
     assert caught.value.where == str(root / name)
 
 
+@pytest.mark.parametrize("harm", [truncate, flip, os.unlink])
+@pytest.mark.parametrize("name", ["index/image/populated.index", "index/image/merged.ivfdata"])
+def test_a_damaged_index_is_refused_by_name(embeddings_folder, tmp_path, name, harm):
+    pytest.importorskip("faiss")
+    options = BuildOptions("toy", "toy/pooled", kind="ivf-sq8", on_disk=True)
+    build_gallery(embeddings_folder(1, 200), tmp_path / "g", options)
+    harm(tmp_path / "g" / name)
+    with pytest.raises(DataError) as caught:
+        Gallery(tmp_path / "g")
+    assert caught.value.where == str(tmp_path / "g" / name)
+
+
 def test_a_shard_of_another_width_is_refused_even_with_a_matching_manifest_entry(gallery_folder):
     root = gallery_folder()
     np.save(root / SHARD, np.zeros((100, 8), np.float16))
     plain = json.loads((root / MANIFEST).read_text())
+    del plain["checksum"]
     plain["embeddings"]["image"][1] |= {"bytes": (root / SHARD).stat().st_size, "sha256": ""}
     (root / MANIFEST).write_text(json.dumps(plain))
     with pytest.raises(DataError, match="100 x 8") as caught:
@@ -48,6 +62,7 @@ def test_a_shard_of_another_width_is_refused_even_with_a_matching_manifest_entry
 def test_a_manifest_with_the_wrong_dimension_is_refused(gallery_folder):
     root = gallery_folder()
     plain = json.loads((root / MANIFEST).read_text())
+    del plain["checksum"]
     (root / MANIFEST).write_text(json.dumps({**plain, "dim": 17}))
     with pytest.raises(DataError, match="the manifest says 100 x 17"):
         Gallery(root)

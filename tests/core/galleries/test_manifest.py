@@ -52,6 +52,28 @@ def test_a_manifest_that_is_not_json_is_refused(gallery_folder):
         read_manifest(root)
 
 
+def test_a_flipped_bit_anywhere_in_the_manifest_is_refused(gallery_folder):
+    path = gallery_folder() / MANIFEST
+    whole = path.read_bytes()
+    for place in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(DataError) as caught:
+            read_manifest(path.parent)
+        assert caught.value.where == str(path)
+
+
+def test_a_manifest_changed_on_purpose_is_read_without_its_checksum(gallery_folder):
+    root = gallery_folder()
+    plain = json.loads((root / MANIFEST).read_text())
+    (root / MANIFEST).write_text(json.dumps({**plain, "licence": "CC0"}))
+    with pytest.raises(DataError, match="checksum") as caught:
+        read_manifest(root)
+    assert "on purpose" in caught.value.mend
+    del plain["checksum"]
+    (root / MANIFEST).write_text(json.dumps({**plain, "licence": "CC0"}))
+    assert read_manifest(root).licence == "CC0"
+
+
 def test_queries_of_another_model_or_size_are_refused(gallery_folder):
     manifest = read_manifest(gallery_folder())
     manifest.require_query("toy/pooled", 16)

@@ -23,7 +23,7 @@ def test_every_option_is_explained(registry, name):
 
 
 def test_the_offer_and_the_options_import_nothing_heavy():
-    heavy = ("torch", "faiss", "open_clip", "timm", "diffusers", "httpx", "pyarrow")
+    heavy = ("torch", "faiss", "open_clip", "timm", "diffusers", "httpcore", "pyarrow")
     code = (
         "import sys, bdk_retrievers, bdk_retrievers.configs as c; c.Laion2bConfig().sources();"
         f"print([m for m in {heavy!r} if m in sys.modules])"
