@@ -1,13 +1,14 @@
-"""Retrieval: recall and speed of every backend, and index builds that are killed, resumed and spread over workers.
+"""Retrieval: recall and speed of every backend, beside raw faiss, usearch and the speed of memory.
 
-    python benchmarks/search.py                          100,000 x 768: table of backends
+    python benchmarks/search.py                          100,000 x 768
     python benchmarks/search.py --rows 1000000           1,000,000 x 768, by SQ8 and PQ (needs about 4 GB of disk)
-    python benchmarks/search.py --build --rows 1000000   unkilled, killed and resumed, two dask workers: equal bytes?
+    python benchmarks/search.py --prepare                only build what the table needs; the next call finds it
 
 Embeddings are synthetic: clusters of clusters with a decaying spectrum, unit length, half precision. Queries come from
 the same distribution, 256 at a time. Searches take turns in one process on one thread; CPU milliseconds. Recall is
-that of the sixteen nearest by an exact scan in single precision. Builds run in processes of their own, so that their
-peak memory can be read.
+that of the sixteen nearest by an exact scan in single precision. The read limit is how many queries a second one
+thread could answer one by one if reading the rows, codes and list centres that a query visits were all there is to do.
+A batch may pass it, since it reads what its queries share once.
 """
 
 from __future__ import annotations
@@ -18,28 +19,32 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 import argparse
-import json
-import multiprocessing
-import resource
-import shutil
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from bdk.contexts import RetrieverContext
 from bdk.galleries.building import BuildOptions, build_gallery, in_turn
 from bdk.galleries.gallery import Gallery
-from bdk.galleries.index_plans import size
-from bdk.galleries.manifest import Manifest, read_manifest
+from bdk.galleries.manifest import IndexEntry, Manifest
 from bdk.registry import config_class, load, resolve
-from interleaved import race, table, verdict
+from interleaved import Time, race, table, verdict
 
 DIM, K, QUERIES, SHARD = 768, 16, 256, 50_000
 KEY_MODEL = "clip-vit-l14/pooled"
+SMALL = 200_000
+"""Rows up to which a graph over them is built in minutes and the single-key scan is timed."""
+
+
+class Competitor(NamedTuple):
+    """A search of 256 keys, bytes a row of what it searches, and bytes that one query has to read (0: unknown)."""
+
+    search: Callable[[torch.Tensor], np.ndarray]
+    row_bytes: float
+    query_bytes: float
 
 
 def synthetic(n: int, seed: int) -> np.ndarray:
@@ -97,77 +102,133 @@ def truth_of(gallery: Gallery, keys: torch.Tensor) -> np.ndarray:
     return ids.numpy()
 
 
-def competitors(
-    folder: Path, rows: int, memory: float, kinds: list[str], oracles: bool
-) -> dict[str, tuple[Callable, float]]:
-    """label -> (search of 256 keys, bytes a row of what is searched)."""
+def competitors(folder: Path, rows: int, memory: float, kinds: list[str]) -> dict[str, Competitor]:
+    """Every search by its label; what is not there yet is built."""
     source = embeddings(folder, rows)
-    cache = folder / "cache"
-    found: dict[str, tuple[Callable, float]] = {}
+    found: dict[str, Competitor] = {}
     for kind in kinds:
         root = folder / f"{kind}-{rows}"
         start = time.process_time()
         manifest = build(source, root, kind, memory)
         print(f"{kind}: {time.process_time() - start:.0f} CPU s to build or find", flush=True)
-        entry = manifest.indexes["image"]
         if kind == "flat":
-            exact = retriever("exact", root, cache)
-            found["bdk exact"] = (lambda keys, r=exact: r.search(keys, K).ids.numpy(), 2 * DIM)
-            continue
-        each = sum(file.bytes for file in entry.files) / rows
-        for nprobe in sorted({entry.nlist // 128, entry.nlist // 64, entry.nlist // 32, entry.nlist // 16}):
-            part = retriever("faiss", root, cache, nprobe=nprobe)
-            found[f"bdk {kind} nprobe {nprobe}"] = (lambda keys, r=part: r.search(keys, K).ids.numpy(), each)
-            if nprobe == entry.nlist // 32:
-                raw = part.backend.index
-                found[f"raw faiss {kind} nprobe {nprobe}"] = (lambda keys, i=raw: i.search(keys.numpy(), K)[1], each)
-    return found | (raw_libraries(source) if oracles else {})
+            exact = retriever("exact", root, folder / "cache")
+            found["bdk exact"] = Competitor(
+                lambda keys, r=exact: r.search(keys, K).ids.numpy(), 2 * DIM, 2 * DIM * rows
+            )
+        else:
+            found |= indexed(root, kind, manifest.indexes["image"], rows)
+    return found | raw_flat(source, rows) | (raw_graph(folder, source, rows) if rows <= SMALL else {})
 
 
-def raw_libraries(source: Path) -> dict[str, tuple[Callable, float]]:
-    """faiss's flat index and usearch's graph over the same rows."""
+def indexed(root: Path, kind: str, entry: IndexEntry, rows: int) -> dict[str, Competitor]:
+    """One index at several numbers of visited lists, and faiss alone at the one that is the default."""
     import faiss
 
-    rows = np.concatenate([np.load(path) for path in sorted((source / "img_emb").glob("*.npy"))])
-    flat = faiss.IndexFlatIP(DIM)
-    flat.add(rows.astype(np.float32))
-    found = {"raw faiss Flat": (lambda keys: flat.search(keys.numpy(), K)[1], 4.0 * DIM)}
+    each, found = sum(file.bytes for file in entry.files) / rows, {}
+    part = retriever("faiss", root, root.parent / "cache")
+    lists = faiss.extract_index_ivf(part.backend.index)
+
+    def visiting(nprobe: int, search: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], np.ndarray]:
+        def run(keys: torch.Tensor) -> np.ndarray:
+            lists.nprobe = nprobe
+            return search(keys)
+
+        return run
+
+    for nprobe in sorted({entry.nlist // share for share in (128, 64, 32, 16)}):
+        read = each * rows * nprobe / entry.nlist + 4 * DIM * entry.nlist
+        label = f"{kind}, {nprobe} of {entry.nlist:,} lists"
+        ours, theirs = (
+            lambda keys: part.search(keys, K).ids.numpy(),
+            lambda keys: part.backend.index.search(keys.numpy(), K)[1],
+        )
+        found[f"bdk {label}"] = Competitor(visiting(nprobe, ours), each, read)
+        if nprobe == entry.nprobe:
+            found[f"raw faiss {label}"] = Competitor(visiting(nprobe, theirs), each, read)
+    return found
+
+
+def raw_flat(source: Path, rows: int) -> dict[str, Competitor]:
+    """faiss's exhaustive search over the same rows in single precision."""
+    import faiss
+
+    held = np.empty((rows, DIM), dtype=np.float32)
+    for number, path in enumerate(sorted((source / "img_emb").glob("*.npy"))):
+        part = np.load(path, mmap_mode="r")
+        held[number * SHARD : number * SHARD + len(part)] = part
+    search = lambda keys: faiss.knn(keys.numpy(), held, K, metric=faiss.METRIC_INNER_PRODUCT)[1]  # noqa: E731
+    return {"raw faiss Flat": Competitor(search, 4 * DIM, 4 * DIM * rows)}
+
+
+def raw_graph(folder: Path, source: Path, rows: int) -> dict[str, Competitor]:
+    """usearch's graph over the same rows in half precision, kept beside the galleries."""
     try:
         from usearch.index import Index
     except ImportError:
         print("usearch is not installed: pip install usearch\n")
-        return found
-    start = time.process_time()
-    graph = Index(ndim=DIM, metric="ip", dtype="f16", connectivity=16, expansion_add=64, expansion_search=128)
-    graph.add(np.arange(len(rows)), rows, threads=1)
-    print(f"usearch: {time.process_time() - start:.0f} CPU s to build", flush=True)
+        return {}
+    path = folder / f"usearch-{rows}"
+    if not path.is_file():
+        start = time.process_time()
+        held = np.concatenate([np.load(part) for part in sorted((source / "img_emb").glob("*.npy"))])
+        made = Index(ndim=DIM, metric="ip", dtype="f16", connectivity=16, expansion_add=64, expansion_search=128)
+        made.add(np.arange(rows), held, threads=1)
+        made.save(str(path))
+        print(f"usearch: {time.process_time() - start:.0f} CPU s to build", flush=True)
+    graph = Index.restore(str(path))
+    graph.expansion_search = 128
     search = lambda keys: graph.search(keys.numpy().astype(np.float16), K, threads=1).keys  # noqa: E731
-    return found | {"usearch HNSW f16": (search, graph.memory_usage / len(rows))}
+    return {"usearch HNSW f16": Competitor(search, graph.memory_usage / rows, 0)}
 
 
-def compare(folder: Path, rows: int, memory: float, kinds: list[str], turns: int, oracles: bool) -> bool:
+def compare(folder: Path, rows: int, found: dict[str, Competitor], turns: int) -> bool:
     """Print the table of backends; whether the goals are met."""
-    found = competitors(folder, rows, memory, kinds, oracles)
     keys = torch.from_numpy(synthetic(QUERIES, 10_000)).float()
-    truth = truth_of(Gallery(folder / f"{kinds[0]}-{rows}", "sizes"), keys)
-    times = race({label: (lambda s=search: s(keys)) for label, (search, _) in found.items()}, turns)
-    recalls = {label: recall(search(keys), truth) for label, (search, _) in found.items()}
-    base = times.get("raw faiss Flat")
-    faster = {label: base.median / spent.median if base else float("nan") for label, spent in times.items()}
-    lines = []
-    for label, spent in times.items():
-        cost, each = f"{spent.median:.0f} / {spent.least:.0f}", f"{1e3 * QUERIES / spent.median:,.0f}"
-        lines.append((label, f"{recalls[label]:.4f}", cost, each, f"{faster[label]:.1f}", f"{found[label][1]:,.0f}"))
-    print(f"\n{rows:,} x {DIM}, {QUERIES} queries at once, recall@{K}, one thread\n")
-    table(("search", "recall", "CPU ms, median / least", "queries/s", "x faiss Flat", "bytes a row"), lines)
-    if not oracles:
-        return True
-    fast = [name for name in times if name.startswith("bdk ivf") and recalls[name] >= 0.98 and faster[name] >= 8]
-    print(f"at least 8 x flat at recall >= .98: {', '.join(fast) or 'none'}: {verdict(bool(fast))}")
-    return alone(folder, rows, found["bdk exact"][0], turns) and bool(fast)
+    truth = truth_of(Gallery(folder / f"flat-{rows}", "sizes"), keys)
+    answers: dict[str, np.ndarray] = {}
+
+    def ask(label: str) -> None:
+        answers[label] = found[label].search(keys)
+
+    times = race({label: (lambda name=label: ask(name)) for label in found}, turns)
+    recalls = {label: recall(answer, truth) for label, answer in answers.items()}
+    flat, speed = times["raw faiss Flat"].median, read_speed()
+    lines = [_line(label, found[label], recalls[label], times[label], flat, speed) for label in found]
+    print(
+        f"\n{rows:,} x {DIM}, {QUERIES} queries at once, recall@{K}, one thread; memory is read at {speed:.1f} GB/s\n"
+    )
+    head = (
+        "search",
+        "recall",
+        "CPU ms, median / least",
+        "queries/s",
+        "x faiss Flat",
+        "bytes a row",
+        "read limit, queries/s",
+    )
+    table(head, lines)
+    fast = [name for name in found if name.startswith("bdk ivf") and recalls[name] >= 0.98]
+    fast = [name for name in fast if flat / times[name].median >= 8]
+    print(f"at least 8 x flat at recall >= .98: {'; '.join(fast) or 'none'}: {verdict(bool(fast))}")
+    whole = recalls["bdk exact"] == 1.0
+    print(f"bdk exact finds what the plainest scan finds: {verdict(whole)}")
+    return bool(fast) and whole and (rows > SMALL or alone(folder, rows, found["bdk exact"].search, turns))
 
 
-def alone(folder: Path, rows: int, exact: Callable, turns: int) -> bool:
+def _line(label: str, one: Competitor, recalled: float, spent: Time, flat: float, speed: float) -> tuple[str, ...]:
+    limit = f"{1e9 * speed / one.query_bytes:,.0f}" if one.query_bytes else ""
+    cost, each = f"{spent.median:,.0f} / {spent.least:,.0f}", f"{1e3 * QUERIES / spent.median:,.0f}"
+    return label, f"{recalled:.4f}", cost, each, f"{flat / spent.median:.1f}", f"{one.row_bytes:,.0f}", limit
+
+
+def read_speed() -> float:
+    """Gigabytes a second at which one thread reads memory: a matrix of 300 MB times a vector."""
+    held, weights = torch.ones(100_000, DIM), torch.ones(DIM)
+    return held.numel() * 4 / 1e6 / race({"read": lambda: held @ weights}, 9)["read"].median
+
+
+def alone(folder: Path, rows: int, exact: Callable[[torch.Tensor], np.ndarray], turns: int) -> bool:
     """One key at a time, against reading the same rows in single precision from memory."""
     stored = Gallery(folder / f"flat-{rows}", "sizes").embeddings()
     held = torch.cat([torch.from_numpy(np.array(block)).float() for _, block in stored.blocks()])
@@ -179,88 +240,21 @@ def alone(folder: Path, rows: int, exact: Callable, turns: int) -> bool:
     return spent <= 1.3 * bound
 
 
-def _built(source: str, out: str, kind: str, memory: float, lists: int, die_at: int, pipe: Any) -> None:
-    """In a process of its own: build, and kill oneself at a block if told to."""
-
-    def dying(work: Callable, arguments: list[tuple]) -> Any:
-        for number, given in enumerate(arguments):
-            if work.__name__ == "build_block" and number == die_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield work(*given)
-
-    start = time.process_time()
-    build(Path(source), Path(out), kind, memory, lists, dying if die_at >= 0 else in_turn)
-    pipe.send((time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
-
-
-def apart(source: Path, out: Path, kind: str, memory: float, lists: int, die_at: int = -1) -> tuple[int, float, float]:
-    """(exit code, CPU seconds, peak bytes) of a build in a process of its own."""
-    here, there = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_built, args=(str(source), str(out), kind, memory, lists, die_at, there))
-    process.start()
-    process.join()
-    told = here.recv() if here.poll() else (float("nan"), float("nan"))
-    return process.exitcode or 0, *told
-
-
-def compare_builds(folder: Path, rows: int, memory: float, kind: str, lists: int, workers: int) -> bool:
-    """Build three times and compare every byte."""
-    from bdk.galleries.cluster import dask_map
-
-    source = embeddings(folder, rows)
-    outs = {name: folder / f"build-{name}-{rows}" for name in ("unkilled", "killed", "dask")}
-    for out in outs.values():
-        shutil.rmtree(out, ignore_errors=True)
-    lines = []
-    for label, name, die_at in (
-        ("unkilled", "unkilled", -1),
-        ("killed at block 7", "killed", 7),
-        ("resumed", "killed", -1),
-    ):
-        code, seconds, peak = apart(source, outs[name], kind, memory, lists, die_at)
-        lines.append((label, code, f"{seconds:.0f}", size(peak) if peak == peak else ""))
-        print(*lines[-1], flush=True)
-    import distributed
-
-    with (
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=40
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        build(source, outs["dask"], kind, memory, lists, dask_map(client))
-    lines.append((f"{workers} dask workers", 0, "", ""))
-    sums = {name: [file.sha256 for file in read_manifest(out).indexes["image"].files] for name, out in outs.items()}
-    equal = len({json.dumps(value) for value in sums.values()}) == 1
-    print(f"\n{kind} of {rows:,} x {DIM}, memory budget {size(memory)}\n")
-    table(("build", "exit code", "CPU s", "peak memory"), lines)
-    print(f"index bytes of all three builds equal: {verdict(equal)}")
-    return equal
-
-
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--kinds", default="", help="comma separated; default by size")
+    parser.add_argument("--kinds", default="", help="comma separated, beside flat; default by size")
     parser.add_argument("--memory", type=float, default=4e9)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--build", action="store_true", help="compare builds instead of searches")
-    parser.add_argument("--lists", type=int, default=0, help="inverted lists of --build")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--prepare", action="store_true", help="only build what the table needs")
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-search"), help="scratch folder")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.build:
-        kind = given.kinds or "ivf-sq8"
-        met = compare_builds(given.folder, given.rows, given.memory, kind, given.lists, given.workers)
-    else:
-        small = given.rows <= 200_000
-        usual = "flat,ivf-flat,ivf-sq8,opq-ivf-pq" if small else "ivf-sq8,opq-ivf-pq"
-        kinds = (given.kinds or usual).split(",")
-        met = compare(given.folder, given.rows, given.memory, kinds, given.turns, oracles=small)
-    raise SystemExit(0 if met else 1)
+    usual = "ivf-flat,ivf-sq8,opq-ivf-pq" if given.rows <= SMALL else "ivf-sq8,opq-ivf-pq"
+    kinds = ["flat", *(given.kinds or usual).split(",")]
+    found = competitors(given.folder, given.rows, given.memory, kinds)
+    raise SystemExit(0 if given.prepare or compare(given.folder, given.rows, found, given.turns) else 1)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,8 @@ def search(root, manifest, k=10, nprobe=1000):
     return index.search(np.asarray(gallery.embeddings().take(np.arange(20)), dtype=np.float32), k)
 
 
-OPQ = pytest.param("opq-ivf-pq", marks=pytest.mark.slow)
-
-
 @pytest.mark.parametrize("on_disk", [False, True])
-@pytest.mark.parametrize("kind", ["ivf-flat", "ivf-sq8", OPQ])
+@pytest.mark.parametrize("kind", ["ivf-flat", "ivf-sq8", "opq-ivf-pq"])
 def test_every_kind_is_built_and_finds_each_row_itself(embeddings_folder, tmp_path, kind, on_disk):
     out = tmp_path / "gallery"
     manifest = build_gallery(embeddings_folder(), out, options(kind=kind, on_disk=on_disk))

@@ -12,7 +12,6 @@ from bdk.galleries.importing import import_folder
 from numpy.lib import format as npy
 
 faiss = pytest.importorskip("faiss")
-OPQ = pytest.param("opq-ivf-pq", marks=pytest.mark.slow)
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def built(embeddings, tmp_path):
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
-@pytest.mark.parametrize("kind", ["flat", "ivf-flat", "ivf-sq8", OPQ])
+@pytest.mark.parametrize("kind", ["flat", "ivf-flat", "ivf-sq8", "opq-ivf-pq"])
 def test_an_index_that_visits_every_list_agrees_with_the_exact_scan(build, built, keys, kind, on_disk):
     root = built(kind, on_disk)
     exact = build("exact", root=root).search(keys(), 10)
