@@ -1,4 +1,4 @@
-"""MindEye's prior network against plain loops and against dalle2-pytorch's layers."""
+"""MindEye's prior network against plain loops."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import math
 
 import pytest
 import torch
-from bdk.contexts import PriorContext
-from bdk.spaces import Space
-from bdk_priors.configs import DiffusionConfig
-from bdk_priors.diffusion import Diffusion
 from bdk_priors.token_transformer import RelativeBias, Rotary, TokenTransformer
 from torch import Tensor, nn
 
@@ -115,72 +111,3 @@ def test_the_last_layer_computes_only_the_tokens_that_are_kept():
         layer.feed_forward.register_forward_hook(lambda module, given, out: rows.append(out.shape[1]))
     assert net(*inputs(2, 5, 8)).shape == (2, 5, 8)
     assert rows == [11, 11, 5]
-
-
-class PublishedNetwork(nn.Module):
-    """MindEye's prior network put together from dalle2-pytorch's own layers, with the names of its checkpoints."""
-
-    def __init__(self, tokens: int, dim: int, depth: int, heads: int, dim_head: int, ff_mult: int) -> None:
-        super().__init__()
-        layers = pytest.importorskip("dalle2_pytorch.dalle2_pytorch")
-        self.tokens = tokens
-        self.to_time_embeds = nn.Sequential(nn.Sequential(layers.SinusoidalPosEmb(dim), layers.MLP(dim, dim)))
-        self.learned_query = nn.Parameter(torch.randn(tokens, dim))
-        self.null_brain_embeds = nn.Parameter(torch.randn(tokens, dim))
-        self.null_image_embed = nn.Parameter(torch.randn(tokens, dim))
-        self.causal_transformer = layers.CausalTransformer(
-            dim=dim, depth=depth, heads=heads, dim_head=dim_head, ff_mult=ff_mult
-        )
-        for attention, _ in self.causal_transformer.layers:
-            attention.causal = False
-
-    def forward(self, noisy: Tensor, level: Tensor, condition: Tensor) -> Tensor:
-        time = self.to_time_embeds(level.to(noisy.dtype))[:, None]
-        sequence = torch.cat([condition, time, noisy + self.learned_query], 1)
-        return self.causal_transformer(sequence)[:, -self.tokens :]
-
-
-def paired(tokens: int, dim: int, depth: int, heads: int, dim_head: int) -> tuple[Diffusion, PublishedNetwork]:
-    """Our prior and theirs with the same weights, loaded strictly by the published names."""
-    theirs = PublishedNetwork(tokens, dim, depth, heads, dim_head, 4)
-    torch.manual_seed(0)
-    config = DiffusionConfig(depth=depth, heads=heads, dim_head=dim_head)
-    ours = Diffusion(config, PriorContext(Space("tiny", tokens, dim, "image", "cls")))
-    for parameter in ours.parameters():
-        nn.init.normal_(parameter, 0.5 if parameter.ndim == 1 else 0.0, 0.2)
-    state = {name: ours.state_dict()[mine] for mine, name in ours.published_names().items()}
-    state |= ours.published_constants()
-    state = {k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")}
-    theirs.load_state_dict(state, strict=True)
-    return ours.eval(), theirs.eval()
-
-
-@pytest.mark.parametrize(("tokens", "dim", "depth", "heads", "dim_head"), [(9, 16, 2, 2, 8), (40, 96, 3, 3, 64)])
-def test_the_network_equals_dalle2_pytorchs_with_the_same_weights(tokens, dim, depth, heads, dim_head):
-    ours, theirs = paired(tokens, dim, depth, heads, dim_head)
-    given = inputs(2, tokens, dim)
-    with torch.no_grad():
-        found, expected = ours.network(*given), theirs(*given)
-    assert (found - expected).abs().max() / expected.abs().max() < 1e-5
-
-
-def test_its_gradients_equal_dalle2_pytorchs():
-    ours, theirs = paired(9, 16, 2, 2, 8)
-    names = ours.published_names()
-    for net, module in ((ours.network, ours), (theirs, theirs)):
-        module.zero_grad()
-        net(*inputs(2, 9, 16)).square().sum().backward()
-    others = dict(theirs.named_parameters())
-    for name, parameter in ours.network.named_parameters():
-        expected = others[names[f"network.{name}"].removeprefix("net.")].grad
-        torch.testing.assert_close(parameter.grad, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
-
-
-def test_the_schedule_equals_dalle2_pytorchs():
-    layers = pytest.importorskip("dalle2_pytorch.dalle2_pytorch")
-    theirs = layers.NoiseScheduler(beta_schedule="cosine", timesteps=100, loss_type="l2").state_dict()
-    ours, _ = paired(3, 8, 1, 1, 4)
-    constants = {k.removeprefix("noise_scheduler."): v for k, v in ours.published_constants().items() if "noise" in k}
-    assert constants.keys() == theirs.keys()
-    for name, expected in theirs.items():
-        torch.testing.assert_close(constants[name], expected, rtol=1e-5, atol=1e-9)
