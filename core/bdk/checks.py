@@ -58,6 +58,26 @@ def require_tokens(tokens: Float[Tensor, "B T D"], space: Space, what: str, *, w
     )
 
 
+def require_alike(found: Float[Tensor, "B T D"], target: Float[Tensor, "B T D"], what: str, *, where: str) -> None:
+    """Refuse tokens that cannot be compared with the targets: of another space.
+
+    Args:
+        found: what a part made.
+        target: true tokens; they may be of more stimuli.
+        what: what ``found`` is, such as ``The refined tokens``.
+        where: what compares them, for the message.
+
+    Raises:
+        ComponentError: another number of tokens, or of numbers per token.
+    """
+    if found.shape[1:] != target.shape[1:]:
+        raise ComponentError(
+            f"{what} have shape {_shape(found)}, and the targets {_shape(target)}: two spaces.",
+            where=where,
+            mend="Use parts that were fitted for the same space; `bdk plan` shows the space of each.",
+        )
+
+
 def require_neighbours(
     neighbours: Float[Tensor, "B K T D"],
     present: Bool[Tensor, "B K"],
@@ -108,7 +128,7 @@ def require_finite(tensor: Tensor, what: str, *, where: str, mend: str) -> None:
     bad = ~tensor.isfinite().flatten(1).all(1) if tensor.ndim > 1 else ~tensor.isfinite()
     rows = bad.nonzero().flatten().tolist()
     raise ComponentError(
-        f"{what} holds numbers that are not finite, in {len(rows)} of {len(bad)} rows (first: row {rows[0]}).",
+        f"{what} {'hold' if what.endswith('s') else 'holds'} numbers that are not finite, in {len(rows)} of {len(bad)} rows (first: row {rows[0]}).",
         where=where,
         mend=mend,
     )

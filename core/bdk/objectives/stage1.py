@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from bdk.checks import require_alike
 from bdk.interfaces import Encoded, Encoder, Prior
 from bdk.objectives.configs import Stage1Objective
 from bdk.objectives.contrastive import bimixco, info_nce, mixco_nce, softclip, unit_rows
@@ -70,10 +71,10 @@ def _mindeye(
     wanted = unit_rows(targets)
     if progress < config.mixup_fraction:
         mix = draw_mix(len(betas), generator, concentration=config.mix_concentration, chance=config.mix_chance)
-        encoded = encoder(share.mine(mix_betas(betas, mix)))
+        encoded = _encode(encoder, mix_betas(betas, mix), targets, share)
         contrast = bimixco(unit_rows(share.everyone(encoded.contrast)), wanted, mix, config.tau)
     else:
-        encoded = encoder(share.mine(betas))
+        encoded = _encode(encoder, betas, targets, share)
         done = (progress - config.mixup_fraction) / max(1 - config.mixup_fraction, 1e-9)
         tau = cosine_anneal(config.softclip_tau_start, config.softclip_tau_end, done)
         contrast = softclip(unit_rows(share.everyone(encoded.contrast)), wanted, tau)
@@ -97,9 +98,11 @@ def _brainram_paper(
     prior's own scale, as in the release.
     """
     wanted = unit_rows(targets)
-    error, estimate = _predict(config, prior, encoder(share.mine(betas)), targets, generator, share)
+    encoded = _encode(encoder, betas, targets, share)
+    error, estimate = _predict(config, prior, encoded, targets, generator, share)
     mix = draw_mix(len(betas), generator, concentration=config.mix_concentration, chance=config.mix_chance)
-    _, mixed = _predict(config, prior, encoder(share.mine(mix_betas(betas, mix))), targets, generator, share)
+    encoded = _encode(encoder, mix_betas(betas, mix), targets, share)
+    _, mixed = _predict(config, prior, encoded, targets, generator, share)
     nce = info_nce(unit_rows(share.everyone(estimate)), wanted, config.tau)
     mixco = mixco_nce(unit_rows(share.everyone(mixed)), wanted, mix, config.tau)
     loss = eq6(nce, error, mixco, gamma=config.gamma, beta=config.beta)
@@ -124,7 +127,7 @@ def _regression(
 
     Source: Mind Reader (commit 1981cdc) ``mse_cos`` with w = .6; Gu et al. (commit 306bfab) with w = 0.
     """
-    encoded, wanted = encoder(share.mine(betas)), share.mine(targets)
+    encoded, wanted = _encode(encoder, betas, targets, share), share.mine(targets)
     if prior is None and config.distance == "absolute":
         error = share.mean(F.l1_loss(encoded.tokens, wanted))
     else:
@@ -132,6 +135,14 @@ def _regression(
     cosine = share.mean(F.cosine_similarity(encoded.tokens.flatten(1), wanted.flatten(1)).mean())
     loss = (1 - config.cosine_weight) * error + config.cosine_weight * (1 - cosine)
     return {"loss": loss, "error": error, "cosine": cosine}
+
+
+def _encode(encoder: Encoder, betas: Tensor, targets: Tensor, share: Share) -> Encoded:
+    """One's own rows of the batch, encoded, and known to lie in the targets' space."""
+    encoded = encoder(share.mine(betas))
+    for name, tokens in zip(Encoded._fields, encoded, strict=True):
+        require_alike(tokens, targets, f"The encoder's {name}", where="stage1")
+    return encoded
 
 
 def _predict(

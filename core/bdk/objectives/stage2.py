@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from bdk.checks import require_alike
 from bdk.interfaces import Fusion
 from bdk.objectives.configs import Stage2Objective
 from bdk.objectives.contrastive import info_nce, unit_rows
@@ -47,6 +48,7 @@ def stage2_loss(
     """
     with seeded(generator, estimate.device), share.drawing():
         refined = fusion(estimate, neighbours, present)
+    require_alike(refined, target, "The refined tokens", where="stage2")
     nce = info_nce(unit_rows(share.everyone(refined)), unit_rows(target), config.tau)
     error = share.mean(F.mse_loss(refined, share.mine(target)))
     loss = eq12(nce, config.mse_scale * error, gamma=config.gamma)
