@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,8 @@ def import_(
     from bdk.checkpoints import keep
     from bdk.published import read
 
-    found = read(checkpoint, source, registry.load(), space=space, options=_options(settings or []))
+    options = _options(settings or [])
+    found = read(checkpoint, source, registry.load(), space=space, options=options)
     artifact = keep(found, Store(store))
     facts = {"key": artifact.key, **found.facts()}
     if as_json:
@@ -42,7 +44,20 @@ def import_(
     parts = " + ".join(part["use"] for part in facts["parts"].values())
     typer.echo(f"{source}: {parts}, {facts['parameters']:,} weights, {found.voxels:,} voxels, space {found.space}")
     typer.echo(f"kept as {artifact.key}")
-    typer.echo(f"use it in a spec:\n  [guide.{found.guide}.stage1]\n  weights = {json.dumps(artifact.key[:16])}")
+    typer.echo("use it in a spec:")
+    for line in _spec_lines(found.guide, artifact.key, facts["parts"], options):
+        typer.echo(f"  {line}")
+
+
+def _spec_lines(
+    guide: str, key: str, parts: Mapping[str, Mapping[str, Any]], options: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """The lines of a spec that take the weights: the parts as they were read, and the key."""
+    lines = []
+    for family, part in parts.items():
+        chosen = {"use": part["use"], **options[family]}
+        lines += [f"[guide.{guide}.{family}]", *(f"{name} = {json.dumps(value)}" for name, value in chosen.items())]
+    return [*lines, f"[guide.{guide}.stage1]", f"weights = {json.dumps(key[:16])}"]
 
 
 def _options(settings: list[str]) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from bdk.contexts import EncoderContext, PriorContext
 from bdk.errors import ComponentError
 from bdk.registry import build, config_class
 from bdk.runs import execute
+from bdk.spec import load
 from bdk_cli.main import app
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -42,9 +43,10 @@ def imported(registry, tmp_path):
     path = tmp_path / "last.pth"
     torch.save({"epoch": 239, "model_state_dict": state, "lr": 1e-8}, path)
     flat = [f"--set={family}.{name}={value}" for family, some in OPTIONS.items() for name, value in some.items()]
-    told = CliRunner().invoke(app, ["import", "brainram", str(path), "--space", SPACE, *flat, "--json"])
-    assert told.exit_code == 0, told.output
-    return parts, json.loads(told.stdout)["key"]
+    command = ["import", "brainram", str(path), "--space", SPACE, *flat]
+    told, printed = (CliRunner().invoke(app, [*command, *more]) for more in (["--json"], []))
+    assert told.exit_code == printed.exit_code == 0, told.output + printed.output
+    return parts, json.loads(told.stdout)["key"], printed.stdout
 
 
 def run(tmp_path, key, *overrides):
@@ -57,7 +59,7 @@ def kinds() -> set[str]:
 
 
 def test_a_run_takes_the_weights_in_place_of_training(tmp_path, imported):
-    parts, key = imported
+    parts, key, _ = imported
     finished = run(tmp_path, key)
     estimate = finished.store.need(finished.plan.runs[0].keys["estimate.image"], "estimate")
     assert estimate.json("losses.json") == []
@@ -69,6 +71,18 @@ def test_a_run_takes_the_weights_in_place_of_training(tmp_path, imported):
     assert samples.shape[:2] == (12, 2) and np.isfinite(samples).all()
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics"]
     assert scores["image_retrieval"]["value"] is not None
+
+
+def test_the_lines_that_the_command_prints_make_a_spec_that_takes_the_weights(tmp_path, registry, imported):
+    _, key, printed = imported
+    lines = [line.strip() for line in printed.split("use it in a spec:")[1].splitlines()]
+    sweep = load(spec(tmp_path, "\n".join(lines)), registry, overrides=[*UNPAINTED, ("guides", "image")])
+    guide = sweep.runs[0].guide("image")
+    assert key.startswith(guide.stage1.weights) and len(guide.stage1.weights) == 16
+    for family, options in OPTIONS.items():
+        part = getattr(guide, family)
+        assert part.use == {"encoder": "mamba", "prior": "diffusion"}[family]
+        assert {name: getattr(part.options, name) for name in options} == options
 
 
 @pytest.mark.parametrize(
