@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mambapy.mamba as mambapy
 import pytest
 import torch
 from bdk.errors import MissingExtraError
@@ -10,6 +11,7 @@ from bdk_encoders.selective_scan import selective_scan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from transformers.models.mamba.modeling_mamba import MambaConfig, MambaMixer
 
 NAMES = {
     "A_log", "D", "conv1d.weight", "conv1d.bias", "dt_proj.weight", "dt_proj.bias",
@@ -107,8 +109,7 @@ def test_at_length_4096_the_block_is_within_5e_6_of_float64(kernel):
 @pytest.mark.parametrize(("width", "length"), [(1, 512), (24, 65)])
 def test_the_block_equals_mambapys_with_the_same_weights(kernel, width, length):
     needs(kernel)
-    mamba = pytest.importorskip("mambapy.mamba")
-    ours, theirs = block(kernel, width), mamba.MambaBlock(mamba.MambaConfig(d_model=width, n_layers=1))
+    ours, theirs = block(kernel, width), mambapy.MambaBlock(mambapy.MambaConfig(d_model=width, n_layers=1))
     theirs.load_state_dict(ours.state_dict(), strict=True)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x = torch.randn(3, length, width, generator=torch.Generator().manual_seed(0))
@@ -119,12 +120,11 @@ def test_the_block_equals_mambapys_with_the_same_weights(kernel, width, length):
 @pytest.mark.parametrize(("width", "length"), [(1, 128), (24, 65)])
 def test_the_block_equals_transformers_mamba_mixer_with_the_same_weights(kernel, width, length):
     needs(kernel)
-    mamba = pytest.importorskip("transformers.models.mamba.modeling_mamba")
     ours = block(kernel, width)
-    config = mamba.MambaConfig(
+    config = MambaConfig(
         hidden_size=width, state_size=16, conv_kernel=4, expand=2, time_step_rank=ours.dt_rank, num_hidden_layers=1
     )
-    theirs = mamba.MambaMixer(config, layer_idx=0)
+    theirs = MambaMixer(config, layer_idx=0)
     theirs.load_state_dict(ours.state_dict(), strict=True)
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x = torch.randn(3, length, width, generator=torch.Generator().manual_seed(0))
