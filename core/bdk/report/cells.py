@@ -67,9 +67,9 @@ class Column:
             text = text.lstrip("+-")
         return text.replace("-", MINUS)
 
-    def cited(self, value: float) -> str:
+    def cited(self, value: float, *, signed: bool = False) -> str:
         """A number of the literature, which is kept as it was printed: percentages are percent."""
-        return f"{value:.{self.digits}f}".replace("-", MINUS)
+        return f"{value:{'+' if signed else ''}.{self.digits}f}".replace("-", MINUS)
 
 
 @dataclass(frozen=True)

@@ -83,19 +83,18 @@ def _pairs(metric: str, numbers: Mapping[str, np.ndarray]) -> list[Comparison]:
     pairs = list(itertools.combinations(numbers, 2))
     differences = np.stack([numbers[a] - numbers[b] for a, b in pairs])
     p_values = sign_flips(differences)
-    adjusted = _holm(p_values.tolist())
+    adjusted = holm(p_values.tolist())
     found = []
-    for (a, b), difference, p, holm in zip(pairs, differences, p_values, adjusted, strict=True):
+    for (a, b), difference, p, q in zip(pairs, differences, p_values, adjusted, strict=True):
         ends = bootstrap_interval(difference)
         found.append(
-            Comparison(
-                metric, a, b, float(difference.mean()), ends.low, ends.high, float(p), float(holm), len(difference)
-            )
+            Comparison(metric, a, b, float(difference.mean()), ends.low, ends.high, float(p), float(q), len(difference))
         )
     return found
 
 
-def _holm(p_values: list[float]) -> list[float]:
+def holm(p_values: list[float]) -> list[float]:
+    """The p-values after Holm's adjustment."""
     from bdk.statistics import adjust
 
     adjusted = adjust(p_values, "holm")
@@ -151,7 +150,7 @@ def marks(
         for place, name in enumerate(order[:2]):
             if below := order[place + 1 :]:
                 claims[name, column.metric] = max(_p_value(comparisons, column.metric, name, other) for other in below)
-    adjusted = _holm(list(claims.values()))
+    adjusted = holm(list(claims.values()))
     supported = {claim for claim, p in zip(claims, adjusted, strict=True) if p < ALPHA}
     return {claim: mark for column in columns for claim, mark in _given(claims, supported, column.metric)}
 

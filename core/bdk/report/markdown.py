@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bdk.report.cells import Cell, Column, said
+from bdk.report.claims import HOW_JUDGED, Test, claimed_columns
 from bdk.report.table import Row, Table
 
 
@@ -16,6 +17,7 @@ def markdown(table: Table) -> str:
     lines += ["", *(f"{number}. {_plain(text)}" for number, text in table.footnotes.items())]
     lines += [""] if table.footnotes else []
     lines += [f"- {_plain(remark)}" for remark in table.remarks]
+    lines += ["", *_claims(table)] if table.claims else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -35,6 +37,34 @@ def _row(row: Row, table: Table) -> list[str]:
     words += [_plain(said(row.columns.get(name, ""))) for name in table.spec_columns]
     words += [str(row.seeds) if row.seeds else ""] if table.has_seeds else []
     return [*words, *(_cell(cell, column, row) for cell, column in zip(row.cells, table.columns, strict=True))]
+
+
+def _claims(table: Table) -> list[str]:
+    """What became of each claim: a line a claim, and a row of tests a rival."""
+    columns = claimed_columns(table)
+    lines = ["## Claims", "", f"{HOW_JUDGED}", ""]
+    for judged in table.claims:
+        whose = "ours" if judged.claim.ours else judged.claim.source
+        lines.append(f"- {_plain(judged.claim.text)} ({_plain(whose)}): **{judged.verdict}**; {_plain(judged.words)}.")
+    tested = [(judged, than) for judged in table.claims for than in judged.rivals]
+    if not tested:
+        return lines
+    lines += ["", _line(["claimed better", "than", *(c.heading for c in columns)])]
+    lines += [_line(["---", "---", *["---:"] * len(columns)])]
+    for judged, than in tested:
+        cells = [_tested(judged.test(than, column.metric), column) for column in columns]
+        lines.append(_line([_plain(table.label(judged.claim.better)), _plain(table.label(than)), *cells]))
+    return lines
+
+
+def _tested(test: Test | None, column: Column) -> str:
+    if test is None:
+        return ""
+    value = column.printed(test.difference, signed=True)
+    value = {"supported": f"**{value}**", "reversed": f"{value} (reversed)"}.get(test.finding, value)
+    words = [value, test.interval(column), f"p {test.p_adjusted:.3f}", test.seeds_text]
+    paper = f"<sub>paper {test.paper_text(column)}</sub>" if test.paper is not None else ""
+    return "<br>".join(filter(None, [" ".join(filter(None, words)), paper]))
 
 
 def _tags(row: Row) -> list[tuple[str, bool]]:

@@ -15,6 +15,7 @@ from bdk.registry import Registry
 from bdk.report.card import spec_text
 from bdk.report.cells import Column, said
 from bdk.report.charts import interval_charts, loss_chart
+from bdk.report.claims import HOW_JUDGED, claimed_columns
 from bdk.report.comparisons import ALPHA, Comparison
 from bdk.report.curves import build_curves
 from bdk.report.grid import Grid, build_grids
@@ -36,6 +37,8 @@ def page(table: Table, lines: Sequence[Line], registry: Registry) -> str:
         lines=lines,
         charts=interval_charts(table),
         comparisons=_comparisons(table),
+        claimed=claimed_columns(table),
+        how_judged=HOW_JUDGED,
         grids=[_GridView.of(number, grid) for number, grid in enumerate(build_grids(lines, table.columns))],
         retrievals=build_retrievals(lines),
         curves=[(curve, loss_chart(curve)) for curve in build_curves(lines)],

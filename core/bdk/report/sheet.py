@@ -45,6 +45,26 @@ def comparison_sheet(table: Table) -> str:
     return _csv([header, *lines])
 
 
+def claim_sheet(table: Table) -> str:
+    """Every test of every claim: difference in its favour, interval, p-values, what the seeds and the paper say."""
+    header = ["claim", "source", "ours", "verdict", "better", "than", "metric", "difference_in_favour", "low", "high",
+              "p", "p_holm", "finding", "seeds", "seeds_for", "paper_difference", "n", "stamps"]  # fmt: skip
+    lines = []
+    for judged in table.claims:
+        claim = judged.claim
+        about = [claim.text, claim.source, "yes" if claim.ours else "", judged.verdict, claim.better]
+        for test in judged.tests:
+            scale = table.column(test.metric).scale
+            numbers = [_number(x, scale) for x in (test.difference, test.low, test.high)]
+            p_values = [f"{test.p_value:.6g}", f"{test.p_adjusted:.6g}"]
+            paper = _number(test.paper, 1.0)
+            lines.append([*about, test.than, test.metric, *numbers, *p_values, test.finding, test.seeds,
+                          test.seeds_for, paper, test.n, _stamps(table)])  # fmt: skip
+        if not judged.tests:
+            lines.append([*about, " ".join(claim.than), *[""] * 11, _stamps(table)])
+    return _csv([header, *lines])
+
+
 def _key(column: Column) -> str:
     recipe = [part for part in (column.preset, column.network) if part] if column.is_split else []
     return "@".join([column.metric, *recipe])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bdk import registry as registries
 from bdk.artifacts import Store
@@ -47,7 +48,21 @@ def summary_lines(
     marks = ["°: cannot be told from chance"] if any(cell.at_chance for row in runs for cell in row.cells) else []
     if any(cell.mark for row in runs for cell in row.cells):
         marks.append("*: best, +: second, where the paired test supports it")
-    return [*body, *marks, *data, *stamps, f"report: {out / 'report.html'}"]
+    claims = [f"claim: {judged.claim.text}: {judged.verdict} ({judged.words})" for judged in table.claims]
+    return [*body, *marks, *claims, *data, *stamps, f"report: {out / 'report.html'}"]
+
+
+def claim_facts(
+    plan: Plan,
+    sweep: Sweep,
+    store: Store,
+    failures: Mapping[str, str] | None = None,
+    *,
+    registry: Registry | None = None,
+) -> list[dict[str, Any]]:
+    """The sweep's claims with their verdicts and tests, as plain data."""
+    lines = read_lines(runs_of(plan, sweep), sweep, store, failures)
+    return [judged.facts() for judged in build_table(lines, sweep, registry or registries.load()).claims]
 
 
 def _of_one(table: Table, row: Row) -> list[str]:

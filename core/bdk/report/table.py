@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bdk.registry import Registry
 from bdk.report.cells import Cell, Column, average
+from bdk.report.claims import Judgement, judge
 from bdk.report.comparisons import Comparison, comparable, compare, marks
 from bdk.report.notes import Notes, how_to_read, measured_remarks
 from bdk.report.published import Slip, slips
@@ -63,6 +64,7 @@ class Table:
     footnotes: Mapping[int, str]
     remarks: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
+    claims: tuple[Judgement, ...] = ()
     caption_notes: tuple[int, ...] = ()
 
     @property
@@ -84,6 +86,10 @@ class Table:
         """A row's label by its name."""
         return next(row.label for row in self.rows if row.name == name)
 
+    def column(self, metric: str) -> Column:
+        """The first column of a metric."""
+        return next(column for column in self.columns if column.metric == metric)
+
 
 def build_table(lines: Sequence[Line], sweep: Sweep, registry: Registry) -> Table:
     """The table of some rows."""
@@ -103,6 +109,7 @@ def build_table(lines: Sequence[Line], sweep: Sweep, registry: Registry) -> Tabl
         builder.notes.texts,
         tuple(remarks),
         tuple(comparisons),
+        tuple(judge(lines, columns, sweep.claims)),
         builder.caption_notes,
     )
 

@@ -17,7 +17,7 @@ from bdk.report.markdown import markdown
 from bdk.report.page import page
 from bdk.report.pictures import png
 from bdk.report.records import Line, Record, read_lines, read_record, row_name, single_line
-from bdk.report.sheet import comparison_sheet, sheet
+from bdk.report.sheet import claim_sheet, comparison_sheet, sheet
 from bdk.report.stamps import record_stamps
 from bdk.report.table import Table, build_table
 from bdk.spec import RunSpec, Sweep
@@ -66,7 +66,8 @@ def write_sweep(
 ) -> Path:
     """Write the folder of a sweep: every finished run's folder, the tables and one report for all.
 
-    Files: ``table.md``, ``table.csv``, ``table.tex``, ``comparisons.csv``, ``report.html``, ``<row>[/seed-n]/``.
+    Files: ``table.md``, ``table.csv``, ``table.tex``, ``comparisons.csv``, ``report.html``, ``<row>[/seed-n]/``; and
+    ``claims.csv`` where the spec makes claims.
     Equal results give equal bytes, except in the run cards, which hold times and versions. A run that failed leaves
     ``failure.txt`` in its folder.
 
@@ -135,3 +136,7 @@ def _write_tables(table: Table, out: Path) -> None:
     write_whole(out / "table.csv", sheet(table))
     write_whole(out / "table.tex", latex(table))
     write_whole(out / "comparisons.csv", comparison_sheet(table))
+    if table.claims:
+        write_whole(out / "claims.csv", claim_sheet(table))
+    else:
+        (out / "claims.csv").unlink(missing_ok=True)

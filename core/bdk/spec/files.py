@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bdk.errors import SpecError
 from bdk.registry import Registry
+from bdk.spec.claims import INHERITED
 from bdk.spec.grammar import FILE_ONLY, OVERRIDABLE, Raw, merge, unknown
 
 
@@ -33,7 +34,9 @@ def read(name: str, registry: Registry, *, seen: tuple[str, ...] = (), near: Pat
         return merge({}, raw, where=where)
     if not isinstance(parent, str):
         raise SpecError("extends takes one spec's name or path.", where=where)
-    return merge(read(parent, registry, seen=(*seen, where), near=folder), raw, where=where)
+    below = read(parent, registry, seen=(*seen, where), near=folder)
+    below["claim"] = [{**claim, INHERITED: True} for claim in below.get("claim", []) if isinstance(claim, dict)]
+    return merge(below, raw, where=where)
 
 
 def _text(name: str, registry: Registry, near: Path | None) -> tuple[str, str, Path | None]:

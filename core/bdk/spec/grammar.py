@@ -39,6 +39,7 @@ FILE_ONLY = (
     "footnotes",
     "ours",
     "unavailable",
+    "claim",
 )
 
 NOT_PARTS = {"defaults", "reported", "grid", "rows", "columns"}

@@ -13,6 +13,7 @@ from bdk.components import ComponentInfo, Config, DatasetInfo
 from bdk.errors import SpecError
 from bdk.registry import Registry, config_class
 from bdk.spec import files
+from bdk.spec.claims import Claim, read_claims
 from bdk.spec.grammar import GUIDE_KEYS, Raw, as_part, merge, parse_value, set_key, unknown
 from bdk.spec.models import GuideSpec, Measure, Part, RunSpec, Select
 from bdk.spec.sweep import Row, rows, swept_keys
@@ -46,6 +47,8 @@ class Sweep:
     is_sweep: bool = False
     cites_unavailable: bool = False
     """Whether a row that lacks weights, data or a gallery is cited in place of being tried."""
+    claims: tuple[Claim, ...] = ()
+    """What its rows are asked to show."""
 
 
 def load(
@@ -88,6 +91,7 @@ def load(
         tuple(raw.get("footnotes", ())),
         bool(raw.get("variant") or raw.get("grid") or len(seeds) > 1),
         _unavailable(raw, name) == "cite",
+        read_claims(raw, [row.name for row in expanded], registry, name),
     )
 
 
