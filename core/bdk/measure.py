@@ -186,10 +186,10 @@ class _Judge:
             if space.stamp:
                 stamps[f"space {name}"] = space.stamp
         for name, facts in self.galleries().items():
-            if facts.get("stand in"):
-                stamps[f"gallery {name}"] = facts["stand in"]
-            if facts.get("missing"):
-                stamps[f"gallery {name}, missing"] = facts["missing"]
+            if facts.get("stand_in"):
+                stamps[f"gallery {name}"] = facts["stand_in"]
+            if facts.get("missing_items"):
+                stamps[f"gallery {name}, items that could not be had"] = facts["missing_items"]
         for audit in self._audits:
             if audit.matches:
                 stamps[f"audit of {audit.where}"] = audit.summary().removeprefix(f"{audit.where}: ")

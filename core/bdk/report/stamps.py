@@ -29,6 +29,8 @@ def _line(key: str, value: Any) -> str:
         return ""
     if what in SPEAKING and isinstance(value, str):
         return value
+    if key.startswith("gallery "):
+        return f"{key}: {_text(value)}"
     if whose == "space":
         return f"{what} guide: {_text(value)}"
     return f"{what.replace('_', ' ')}{f' ({whose})' if whose else ''}: {_text(value)}"
