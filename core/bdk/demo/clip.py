@@ -15,6 +15,9 @@ from bdk.demo.files import read_weights
 from bdk.demo.tokenizer import tokenize
 
 _BATCH = 128
+_LEAST = 8
+"""Pictures encoded at least, the last one repeated: very small batches round differently, and an interrupted search that
+goes on, with part of its pictures encoded already, must end with the same tokens."""
 
 
 def as_pictures(images: np.ndarray | Tensor) -> Float[Tensor, "B 3 H W"]:
@@ -50,7 +53,8 @@ class TinyClip:
         pictures = as_pictures(images).to(self.device)
         if pictures.shape[-1] != 64:
             pictures = F.interpolate(pictures, size=(64, 64), mode="area")
-        tokens = self.net.image(pictures)
+        padded = torch.cat([pictures, pictures[-1:].expand(max(0, _LEAST - len(pictures)), -1, -1, -1)])
+        tokens = self.net.image(padded)[: len(pictures)]
         return (tokens / tokens[:, :1].norm(dim=-1, keepdim=True)).cpu()
 
     @torch.no_grad()
