@@ -140,8 +140,8 @@ def _regression(
 def _encode(encoder: Encoder, betas: Tensor, targets: Tensor, share: Share) -> Encoded:
     """One's own rows of the batch, encoded, and known to lie in the targets' space."""
     encoded = encoder(share.mine(betas))
-    for name, tokens in zip(Encoded._fields, encoded, strict=True):
-        require_alike(tokens, targets, f"The encoder's {name}", where="stage1")
+    for name in Encoded._fields:
+        require_alike(getattr(encoded, name), targets, f"The encoder's {name}", where="stage1")
     return encoded
 
 
