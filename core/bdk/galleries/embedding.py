@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bdk.canonical import digest
 from bdk.errors import DataError, PlanError
 from bdk.galleries.metadata import open_parquet, write_parquet
 from bdk.galleries.pictures import Missing, decode_picture
+from bdk.galleries.shards import write_json
 from bdk.registry import Registry
 from bdk.spaces import Space
 
@@ -100,29 +104,49 @@ def embed_folder(
         tell: told (what, done, total).
 
     Returns:
-        Pictures that could not be read, by reason; they are left out.
+        Pictures that could not be read, by reason, those of an interrupted call included; they are left out.
+
+    Raises:
+        DataError: there are no pictures, or ``out`` holds embeddings of others.
     """
     pairs = read_pairs(folder)
-    captions = spaces[1] is not None and any(pair.caption for pair in pairs)
-    lost: dict[str, int] = {}
-    for name in ("img_emb", "metadata", *(["text_emb"] if captions else [])):
-        (out / name).mkdir(parents=True, exist_ok=True)
+    text = spaces[1] if any(pair.caption for pair in pairs) else None
+    _open_folder(out, pairs, [space.id for space in (spaces[0], text) if space is not None])
+    for name in ("img_emb", "metadata", "left_out", *(["text_emb"] if text else [])):
+        (out / name).mkdir(exist_ok=True)
+    lost: Counter[str] = Counter()
     for number, start in enumerate(range(0, len(pairs), SHARD)):
         tell("embed", start, len(pairs))
         if not (out / f"metadata/metadata_{number:05d}.parquet").is_file():
-            _embed_shard(
-                pairs[start : start + SHARD], out, number, spaces[0], spaces[1] if captions else None, device, lost
-            )
-    return lost
+            _embed_shard(pairs[start : start + SHARD], out, number, spaces[0], text, device)
+        lost.update(json.loads((out / f"left_out/left_out_{number:05d}.json").read_text()))
+    return dict(lost)
 
 
-def _embed_shard(
-    pairs: list[Pair], out: Path, number: int, image: Space, text: Space | None, device: str, lost: dict[str, int]
-) -> None:
+def _open_folder(out: Path, pairs: list[Pair], spaces: list[str]) -> None:
+    """Refuse a folder that holds embeddings of other pictures, other captions or by another model."""
+    files = [(str(pair.path.resolve()), *_state(pair.path), pair.caption) for pair in pairs]
+    marker, identity = out / "pictures.json", digest([files, spaces])
+    if marker.is_file() and json.loads(marker.read_text()) != identity:
+        raise DataError(
+            "The folder holds embeddings of other pictures or captions, or by another model.",
+            where=str(out),
+            mend="Delete that folder, or choose another --out.",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(marker, identity)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else (-1, -1)
+
+
+def _embed_shard(pairs: list[Pair], out: Path, number: int, image: Space, text: Space | None, device: str) -> None:
     """The metadata is written last: its presence says that the shard is whole."""
     from bdk.targets import backbone
 
     kept: list[Pair] = []
+    lost: dict[str, int] = {}
     images, texts = [], []
     for start in range(0, len(pairs), _BATCH):
         whole = list(_readable(pairs[start : start + _BATCH], lost))
@@ -138,6 +162,7 @@ def _embed_shard(
     _save(out / f"img_emb/img_emb_{number:05d}.npy", np.concatenate(images))
     if text is not None:
         _save(out / f"text_emb/text_emb_{number:05d}.npy", np.concatenate(texts))
+    write_json(out / f"left_out/left_out_{number:05d}.json", lost)
     columns = {"path": [str(pair.path.resolve()) for pair in kept], "caption": [pair.caption for pair in kept]}
     write_parquet(out / f"metadata/metadata_{number:05d}.parquet", columns)
 

@@ -69,8 +69,21 @@ def test_finished_shards_are_not_embedded_again(folder, tmp_path, monkeypatch):
     worked = []
     real = embedding._embed_shard
     monkeypatch.setattr(embedding, "_embed_shard", lambda *given: (worked.append(given[2]), real(*given)))
-    embed_folder(folder, tmp_path / "out", spaces)
+    assert embed_folder(folder, tmp_path / "out", spaces) == {"not-an-image": 1}
     assert worked == [1]
+
+
+@pytest.mark.parametrize("change", ["picture", "caption", "more"])
+def test_embeddings_of_other_pictures_or_captions_are_not_taken_for_these(folder, tmp_path, change):
+    spaces = towers(load(), "demo-clip/pooled")
+    embed_folder(folder, tmp_path / "out", spaces)
+    if change == "caption":
+        (folder / "0.txt").write_text("a green boat")
+    else:
+        Image.new("RGB", (66, 64)).save(folder / {"picture": "0.png", "more": "9.png"}[change])
+    with pytest.raises(DataError, match="other pictures or captions") as caught:
+        embed_folder(folder, tmp_path / "out", spaces)
+    assert caught.value.where == str(tmp_path / "out")
 
 
 def test_a_model_that_nothing_embeds_with_is_refused():
