@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bdk_cli.index_options import embedded, known_kind, modalities, model_facts, on_cluster
 from bdk_cli.index_tables import parse_bytes, plan_rows, print_facts, print_table, progress
 
 index = typer.Typer(help="Galleries to retrieve from, and their indexes.", no_args_is_help=True)
@@ -83,24 +83,24 @@ def build(
     tell = progress(quiet=as_json)
     lost: dict[str, int] = {}
     if embed:
-        source, key_model, lost = _embedded(source, out, key_model, device, tell)
-    key_model, facts = _model_facts(source, key_model)
+        source, key_model, lost = embedded(source, out, key_model, device, tell)
+    key_model, facts = model_facts(source, key_model)
     facts |= {"licence": licence, "languages": tuple(language or ())}
     options = BuildOptions(
         name,
         key_model,
         parse_bytes(memory),
-        None if kind == "auto" else _known_kind(kind),
+        None if kind == "auto" else known_kind(kind),
         on_disk,
         copy,
-        _modalities(only),
+        modalities(only),
         seed,
         lists,
         index_only,
         facts,
     )
     if cluster:
-        manifest = _on_cluster(cluster, lambda map: build_gallery(source, out, options, map, tell))
+        manifest = on_cluster(cluster, lambda map: build_gallery(source, out, options, map, tell))
     else:
         manifest = build_gallery(source, out, options, in_turn, tell)
     print_facts(_facts(manifest, out) | ({"pictures_left_out": lost} if lost else {}), as_json)
@@ -217,6 +217,25 @@ def audit(
     raise typer.Exit(1 if found.matches else 0)
 
 
+@index.command()
+def tokens(
+    gallery: GalleryArgument,
+    space: Annotated[
+        list[str],
+        typer.Option("--space", help="Space to encode every row in; one of images and one of captions may be given."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Encode every row once and store its tokens in the gallery, so that a neighbour is read instead of encoded."""
+    from bdk.galleries.stored_tokens import store_tokens
+    from bdk.registry import load
+
+    root, registry = _folder(gallery), load()
+    for chosen in [registry.space(id, where="--space") for id in space]:
+        manifest = store_tokens(root, chosen, tell=progress(quiet=as_json))
+    print_facts(_facts(manifest, root), as_json)
+
+
 @index.command("import")
 def import_(
     folder: Annotated[
@@ -262,6 +281,10 @@ def _facts(manifest: Any, root: Path) -> dict[str, Any]:
     )
     sizes = {"embeddings": manifest.embeddings, "metadata": {"": manifest.metadata}}
     plain |= {f"{part}_bytes": sum(f.bytes for files in table.values() for f in files) for part, table in sizes.items()}
+    plain["tokens"] = {
+        guide: {"space": e.space, "network": e.network, "bytes": sum(f.bytes for f in e.shards)}
+        for guide, e in manifest.tokens.items()
+    }
     plain["indexes"] = {
         modality: {
             "type": e.kind,
@@ -274,46 +297,3 @@ def _facts(manifest: Any, root: Path) -> dict[str, Any]:
         for modality, e in manifest.indexes.items()
     }
     return {"folder": str(root), **plain, "fingerprint": manifest.fingerprint()}
-
-
-def _known_kind(kind: str) -> Any:
-    from bdk.errors import SpecError
-    from bdk.galleries.index_plans import KINDS
-
-    if kind not in KINDS:
-        raise SpecError(f"There is no index type {kind!r}.", where="--type", mend=f"Known: auto, {', '.join(KINDS)}.")
-    return kind
-
-
-def _modalities(only: list[str] | None) -> Any:
-    from bdk.errors import SpecError
-
-    wrong = [part for part in only or () if part not in ("image", "text")]
-    if wrong:
-        raise SpecError(f"There are no {wrong[0]!r} embeddings to index.", where="--index", mend="Known: image, text.")
-    return tuple(only or ("image",))
-
-
-def _embedded(source: Path, out: Path, key_model: str, device: str, tell: Any) -> tuple[Path, str, dict[str, int]]:
-    from bdk.galleries.embedding import embed_folder, towers
-    from bdk.registry import load
-
-    key_model = key_model or "clip-vit-l14/pooled"
-    lost = embed_folder(source, out / "embedded", towers(load(), key_model), device, tell)
-    return out / "embedded", key_model, lost
-
-
-def _model_facts(source: Path, key_model: str) -> tuple[str, dict[str, Any]]:
-    from bdk.galleries.asking import infer_key_model
-    from bdk.galleries.layouts import read_layout
-    from bdk.registry import load
-
-    return infer_key_model(load(), read_layout(source).dim, key_model)
-
-
-def _on_cluster(cluster: str, work: Callable[[Any], Any]) -> Any:
-    from bdk.executors import _client as cluster_client
-    from bdk.galleries.cluster import dask_map
-
-    with cluster_client(cluster) as client:
-        return work(dask_map(client))

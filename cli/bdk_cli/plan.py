@@ -63,7 +63,7 @@ def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str])
         table.add_row(
             row["step"],
             row["state"],
-            f"{'at most ' if row.get('at_most') else ''}{row['parameters']:,}" if row.get("parameters") else "",
+            _parameters(row),
             human(row.get("memory_bytes")),
             human(row.get("disk_bytes")),
             f"{row['seconds']:.0f} s" if row.get("seconds") else "",
@@ -73,11 +73,40 @@ def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str])
     console.print(table)
     to_make = sum(row["state"] == "to make" for row in rows)
     console.print(f"{len(rows)} distinct steps, {to_make} to make: " + ", ".join(f"{n} {k}" for k, n in counts.items()))
-    for row in rows:
-        for lack in row.get("missing", ()):
-            console.print(f"missing for {row['step']}: {lack}", highlight=False)
+    if told := _time(rows):
+        console.print(told)
+    for lack, steps in _missing(rows).items():
+        console.print(f"missing for {', '.join(steps)}: {lack}", highlight=False, soft_wrap=True)
     for note in notes:
         console.print(f"note: {note}", highlight=False)
+
+
+def _parameters(row: dict[str, Any]) -> str:
+    """Parameters, part by part where there are several."""
+    parts = {name: count for name, count in row.get("parts", {}).items() if count}
+    most = "at most " if row.get("at_most") else ""
+    if len(parts) > 1:
+        return "\n".join(f"{most}{count:,} {name}" for name, count in parts.items())
+    return f"{most}{row['parameters']:,}" if row.get("parameters") else ""
+
+
+def _time(rows: list[dict[str, Any]]) -> str:
+    """How long the steps to make took before, and of how many that is not known."""
+    to_make = [row for row in rows if row["state"] == "to make"]
+    known = [row["seconds"] for row in to_make if row.get("seconds") is not None]
+    if not known:
+        return ""
+    unknown = f"; {len(to_make) - len(known)} steps have no recorded time" if len(known) < len(to_make) else ""
+    return f"about {sum(known):.0f} s to go, by the times of equal steps in the store{unknown}"
+
+
+def _missing(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Steps by what they lack."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for lack in row.get("missing", ()):
+            found.setdefault(lack, []).append(row["step"])
+    return found
 
 
 def human(count: float | None) -> str:

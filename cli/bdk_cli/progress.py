@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 Tell = Callable[[Mapping[str, Any]], None]
+ENDS = ("done", "failed", "skipped")
 ROW_EVERY = 10.0
 """Seconds between two printed rows of losses where there is no terminal."""
 
@@ -32,26 +33,32 @@ class _Plain:
     """One line per step, and a row of losses now and then."""
 
     def __init__(self) -> None:
-        self.total, self.done, self.label, self.last = 0, 0, "", 0.0
+        self.total, self.done, self.last = 0, 0, time.monotonic()
+        self.labels: dict[str, str] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
         if kind == "plan":
             self.total = event["total"]
         elif kind == "start":
-            self.label, self.last = event["label"], time.monotonic()
-        elif kind in ("done", "failed", "skipped"):
+            self.labels[event["key"]] = event["label"]
+        elif kind in ENDS:
             self.done += 1
-            word = {"failed": "FAILED", "skipped": "skipped"}.get(kind) or ("made" if event["made"] else "had")
-            spent = f" in {event['seconds']:.1f} s" if event.get("made") else ""
-            self._say(f"[{self.done}/{self.total}] {event['label']}: {word}{spent}")
+            self._say(f"[{self.done}/{self.total}] {event['label']}: {ended(event)}")
         elif time.monotonic() - self.last > ROW_EVERY:
             self.last = time.monotonic()
-            self._say(f"        {self.label}: {describe(event)}")
+            self._say(f"        {self.labels.get(event['key'], 'a step')}: {describe(event)}")
 
     @staticmethod
     def _say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+
+def ended(event: Mapping[str, Any]) -> str:
+    """How a step ended, in words."""
+    if event["event"] == "done":
+        return f"made in {event['seconds']:.1f} s" if event["made"] else "already there"
+    return "FAILED" if event["event"] == "failed" else "skipped, as one of its inputs failed"
 
 
 def describe(event: Mapping[str, Any]) -> str:
@@ -65,28 +72,29 @@ def describe(event: Mapping[str, Any]) -> str:
 
 @contextmanager
 def _live() -> Iterator[Tell]:
+    """A bar for the whole plan, and one for each step at work, with its losses."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
         whole = progress.add_task("steps", total=None)
-        current = progress.add_task("", total=None, visible=False)
+        at_work: dict[str, tuple[TaskID, str]] = {}
 
         def tell(event: Mapping[str, Any]) -> None:
             kind = event["event"]
             if kind == "plan":
                 progress.update(whole, total=event["total"])
             elif kind == "start":
-                progress.reset(current, description=event["label"], total=None, visible=True)
-            elif kind in ("done", "failed", "skipped"):
+                at_work[event["key"]] = progress.add_task(event["label"], total=None), event["label"]
+            elif kind in ENDS:
                 progress.advance(whole)
-                word = {"failed": "[red]failed", "skipped": "[yellow]skipped"}.get(kind)
-                word = word or (f"made in {event['seconds']:.1f} s" if event["made"] else "already there")
-                progress.print(f"  {event['label']}: {word}")
-            elif kind == "row":
-                progress.update(current, description=describe(event), completed=int(event["row"]["step"]) + 1)
-            else:
-                progress.update(current, description=describe(event), completed=event["done"], total=event["total"])
+                if event["key"] in at_work:
+                    progress.remove_task(at_work.pop(event["key"])[0])
+                progress.console.print(f"  {event['label']}: {ended(event)}", markup=False, highlight=False)
+            elif event["key"] in at_work:
+                task, label = at_work[event["key"]]
+                done, total = (event["row"]["step"] + 1, None) if kind == "row" else (event["done"], event["total"])
+                progress.update(task, description=f"{label}: {describe(event)}", completed=int(done), total=total)
 
         yield tell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,9 @@ def run(
         bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failing row, or finish the others.")
     ] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Progress as JSON lines.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", help="Folder for the losses, as TensorBoard reads them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run specs: have or make every step, then write pictures, scores and a report.
@@ -40,6 +43,7 @@ def run(
     from bdk.runs import execute
 
     from bdk_cli.progress import watcher
+    from bdk_cli.scalars import Scalars
 
     with watcher(log_json=log_json, quiet=as_json or not crew().leads) as tell:
         finished = execute(
@@ -52,7 +56,7 @@ def run(
             executor=executor,
             cluster=cluster,
             keep_going=not fail_fast,
-            tell=tell,
+            tell=Scalars(tensorboard, tell) if tensorboard and crew().leads else tell,
         )
     if not crew().leads:
         return
@@ -68,12 +72,38 @@ def _tell_end(finished, as_json: bool) -> None:
 
     if as_json:
         folders = {name: str(folder) for name, folder in finished.folders.items()}
-        facts = {"made": finished.made, "had": finished.had, "folders": folders, "failures": dict(finished.failures)}
+        claims = {sweep.name: _claims(finished, sweep) for sweep in finished.plan.sweeps}
+        facts = {
+            "made": finished.made,
+            "had": finished.had,
+            "folders": folders,
+            "failures": dict(finished.failures),
+            "claims": claims,
+        }
         typer.echo(json.dumps(facts, indent=1))
         return
     for sweep in finished.plan.sweeps:
-        for line in report.summary_lines(finished.plan, sweep, finished.store, finished.folders[sweep.name]):
+        folder, failures = finished.folders[sweep.name], failed(finished, sweep.name)
+        for line in report.summary_lines(
+            finished.plan, sweep, finished.store, folder, failures, registry=finished.registry
+        ):
             typer.echo(line)
     for row, fault in finished.failures.items():
         typer.echo(f"FAILED {row}: {fault}", err=True)
     typer.echo(f"{finished.made} steps made, {finished.had} already there.")
+
+
+def _claims(finished, sweep) -> list[dict[str, Any]]:
+    from bdk import report
+
+    failures = failed(finished, sweep.name)
+    return report.claim_facts(finished.plan, sweep, finished.store, failures, registry=finished.registry)
+
+
+def failed(finished, sweep: str) -> dict[str, str]:
+    """Why rows of one sweep failed, by their name."""
+    return {
+        name.removeprefix(f"{sweep}/"): fault
+        for name, fault in finished.failures.items()
+        if name.startswith(f"{sweep}/")
+    }

@@ -139,6 +139,9 @@ def test_pictures_are_embedded_and_indexed_in_one_go(tmp_path):
     rows = json.loads(run("query", out, "--picture", tmp_path / "pictures/3.png", "-k", 1, "--json"))
     assert rows[0]["path"].endswith("3.png")
     assert json.loads(run("query", out, "--text", "a red car", "-k", 2, "--json"))
+    facts = json.loads(run("tokens", out, "--space", "demo-clip/image", "--json"))
+    assert facts["tokens"]["image"]["space"] == "demo-clip/image" and facts["tokens"]["image"]["bytes"] > 6 * 65 * 256
+    assert json.loads(run("verify", out, "--json"))["damaged"] == {}
 
 
 def test_wrong_words_are_refused(source, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -168,9 +168,15 @@ def read_seal(root: Path) -> dict[str, list[int]]:
         return {}
 
 
-def write_seal(root: Path, entries: Iterable[FileEntry]) -> None:
-    """Remember that these files are whole; a folder that cannot be written to is simply checked again next time."""
-    seal = {entry.path: _state(root, entry) for entry in entries if entry.sha256}
+def write_seal(root: Path, entries: Iterable[FileEntry], keep: Mapping[str, list[int]] | None = None) -> None:
+    """Remember that these files are whole; a folder that cannot be written to is simply checked again next time.
+
+    Args:
+        root: gallery folder.
+        entries: files that were found whole.
+        keep: what is remembered of other files (`read_seal`).
+    """
+    seal = {**(keep or {})} | {entry.path: _state(root, entry) for entry in entries if entry.sha256}
     aside = root / f"{SEAL}.new"
     try:
         aside.write_text(json.dumps(seal))

@@ -55,7 +55,7 @@ class Items:
         space = self.space(guide)
         contents = self._contents(rows, space)
         missing = {id: content.reason for id, content in contents.items() if isinstance(content, Missing)}
-        self._missing.setdefault(guide, {}).update(missing)
+        self.note_missing(guide, missing)
         keys = {id: self._key(space, content) for id, content in contents.items() if not isinstance(content, Missing)}
         found = self.cache.get(list(dict.fromkeys(keys.values())))
         wanted = {key: id for id, key in reversed(keys.items()) if key not in found}
@@ -71,6 +71,10 @@ class Items:
         contents = self._contents(dict(enumerate(rows)), space)
         keys = {row: self._key(space, c) for row, c in contents.items() if not isinstance(c, Missing)}
         self.cache.put({key: tokens[row] for row, key in keys.items()})
+
+    def note_missing(self, guide: str, reasons: Mapping[int, str]) -> None:
+        """Count items that could not be had from elsewhere, such as from a gallery's stored tokens."""
+        self._missing.setdefault(guide, {}).update(reasons)
 
     def missing(self) -> dict[str, dict[str, int]]:
         """How many distinct items could not be had so far, by guide and reason."""

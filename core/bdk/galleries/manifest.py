@@ -65,6 +65,8 @@ class TokenEntry(Config):
     """T of each row."""
     dim: int
     """D of each token."""
+    network: str = ""
+    """Which network made them, told by what it makes of a fixed stimulus."""
     shards: tuple[FileEntry, ...]
     """Arrays [rows, T, D], float16, in row order."""
 
@@ -111,7 +113,7 @@ class Manifest(Config):
     metadata: tuple[FileEntry, ...] = ()
     """Parquet files in row order."""
     tokens: dict[str, TokenEntry] = Field(default_factory=dict)
-    """Stored token tensors by guide; usually none, they are made when a row is first fetched."""
+    """Stored token tensors by guide (`bdk index tokens`); usually none, they are made when a row is first fetched."""
     indexes: dict[Modality, IndexEntry] = Field(default_factory=dict)
     """Search index of each embedding set; an absent one is scanned."""
 

@@ -88,6 +88,10 @@ class GalleryRetriever:
         stored = self.gallery.tokens(guide, space.id)
         if stored is not None:
             rows = torch.from_numpy(stored.take(np.asarray(wanted))).float()
+            lost = rows.flatten(1).isnan().any(dim=1).tolist()
+            self.items.note_missing(
+                guide, {id: "no-stored-tokens" for id, is_lost in zip(wanted, lost, strict=True) if is_lost}
+            )
             return gather(dict(zip(wanted, rows, strict=True)), ids, space)
         rows_by_id = dict(zip(wanted, self.gallery.rows(wanted), strict=True))
         return gather(self.items.tokens(rows_by_id, guide), ids, space)
