@@ -37,11 +37,9 @@ class UnitScan(nn.Module):
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
         self.width, model = config.token_width, config.d_model or config.token_width
-        self.lift, self.lower = (
-            (nn.Identity(), nn.Identity())
-            if model == self.width
-            else (nn.Linear(self.width, model), nn.Linear(model, self.width))
-        )
+        widens = model != self.width
+        self.lift: nn.Module = nn.Linear(self.width, model) if widens else nn.Identity()
+        self.lower: nn.Module = nn.Linear(model, self.width) if widens else nn.Identity()
         self.mixer = MambaBlock(model, config.state, config.conv, config.expand, kernel=config.kernel)
 
     def forward(self, hidden: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
