@@ -8,8 +8,9 @@ all workers see.
 from __future__ import annotations
 
 import importlib
+import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,16 @@ import platformdirs
 
 from bdk import registry as registries
 from bdk.artifacts import Store
-from bdk.errors import BdkError, MissingExtraError, SpecError
+from bdk.errors import BdkError, MissingExtraError, PlanError, SpecError
 from bdk.making import Tell
 from bdk.pipeline import Outcome, make_step, record_done, record_failure
 from bdk.plan import Plan, Step
 from bdk.registry import Registry
 
 CLUSTERS = "clusters.toml"
+TOPIC = "bdk-progress"
+EVERY = 1.0
+"""Seconds between two events that a worker sends from inside a step."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,14 @@ class Ended:
 
 
 def run_dask(
-    plan: Plan, store: Store, registry: Registry, tell: Tell, *, keep_going: bool = True, cluster: str = "local:2"
+    plan: Plan,
+    store: Store,
+    registry: Registry,
+    tell: Tell,
+    *,
+    keep_going: bool = True,
+    cluster: str = "local:2",
+    plugins: Sequence[str] = (),
 ) -> Outcome:
     """Make every step of a plan on a dask cluster.
 
@@ -48,25 +59,28 @@ def run_dask(
         plan: what to make.
         store: where artifacts go; workers open the same path.
         registry: what is installed here; workers load their own.
-        tell: takes progress events (starts and losses inside a step stay with the worker).
+        tell: takes progress events; of what happens inside a step, workers send one every `EVERY` seconds.
         keep_going: whether other rows go on when a step fails.
         cluster: ``local:N``, a scheduler's address, or a table of the user's ``clusters.toml``.
+        plugins: unpackaged plugins, which workers load as well; files must be where workers see them.
 
     Raises:
-        BdkError: a step failed and ``keep_going`` is off, or the cluster cannot be had.
+        BdkError: a step failed and ``keep_going`` is off, or the cluster cannot be had, or none of its workers is large
+            enough for a step.
     """
     outcome = Outcome()
     tell({"event": "plan", "total": len(plan.steps)})
     with _client(cluster) as client:
         from distributed import as_completed
 
-        offers_gpu = any("GPU" in worker["resources"] for worker in client.scheduler_info()["workers"].values())
+        client.subscribe_topic(TOPIC, lambda event: tell(event[1]))
+        asked = _asked(plan, registry, store, _offered(client))
+        also = tuple(str(Path(name).resolve()) if Path(name).is_file() else name for name in plugins)
         futures: dict[str, Any] = {}
         for step in plan.steps.values():
-            resources = {"GPU": 1} if offers_gpu and "gpu" in step.needs else None
             inputs = [futures[key] for key in step.inputs.values()]
             futures[step.key] = client.submit(
-                work, step, str(store.root.resolve()), inputs, key=step.key, resources=resources
+                work, step, str(store.root.resolve()), inputs, also, key=step.key, resources=asked[step.key]
             )
         for future in as_completed(list(futures.values())):
             _record(outcome, plan.steps[future.key], future, tell)
@@ -76,16 +90,73 @@ def run_dask(
     return outcome
 
 
-def work(step: Step, root: str, inputs: list[Ended]) -> Ended:
+def _offered(client: Any) -> dict[str, float]:
+    """The most that any worker offers of each resource (``dask worker --resources "GPU=1 MEMORY=64e9"``)."""
+    offers: dict[str, float] = {}
+    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+        for name, amount in worker["resources"].items():
+            offers[name] = max(amount, offers.get(name, 0.0))
+    return offers
+
+
+def _asked(
+    plan: Plan, registry: Registry, store: Store, offers: Mapping[str, float]
+) -> dict[str, dict[str, float] | None]:
+    """What each step needs of the resources that this cluster speaks of; nothing for a step that is there already.
+
+    Raises:
+        PlanError: a step needs more memory than any worker offers, and would wait for ever.
+    """
+    sizes: Mapping[str, Mapping[str, Any]] = {}
+    if "MEMORY" in offers:
+        from bdk.sizes import sizes_of
+
+        sizes = sizes_of(plan, registry, store)
+    found: dict[str, dict[str, float] | None] = {}
+    for key, step in plan.steps.items():
+        needs: dict[str, float] = {"GPU": 1} if "GPU" in offers and "gpu" in step.needs else {}
+        if memory := sizes.get(key, {}).get("memory_bytes", 0):
+            needs["MEMORY"] = memory
+        found[key] = needs if needs and key not in store else None
+        if found[key] and memory > offers.get("MEMORY", memory):
+            raise PlanError(
+                f"Step {step.label} needs about {memory / 1e9:.1f} GB, and no worker offers more than "
+                f"{offers['MEMORY'] / 1e9:.1f} GB.",
+                where="--cluster",
+                mend='Start larger workers (dask worker --resources "MEMORY=64e9"), or make the step smaller.',
+            )
+    return found
+
+
+def work(step: Step, root: str, inputs: list[Ended], plugins: Sequence[str] = ()) -> Ended:
     """On a worker: make one step, unless one of its inputs failed."""
     for ended in inputs:
         if ended.error is not None or ended.blocked_by:
             return Ended(step.key, blocked_by=ended.key)
+    tell = _teller()
+    tell({"event": "start", "key": step.key, "label": step.label})
     try:
-        artifact, made = make_step(step, Store(root), registries.load(), lambda event: None)
+        artifact, made = make_step(step, Store(root), registries.load(plugins), tell)
     except BdkError as error:
         return Ended(step.key, error=error)
     return Ended(step.key, made, artifact.recipe.get("seconds", 0.0))
+
+
+def _teller() -> Tell:
+    """Sends a worker's events to the command; of what happens inside a step, one every `EVERY` seconds."""
+    from distributed import get_worker
+
+    worker, last = get_worker(), 0.0
+
+    def tell(event: Mapping[str, Any]) -> None:
+        nonlocal last
+        if event["event"] != "start":
+            if time.monotonic() - last < EVERY:
+                return
+            last = time.monotonic()
+        worker.log_event(TOPIC, dict(event))
+
+    return tell
 
 
 def _record(outcome: Outcome, step: Step, future: Any, tell: Tell) -> None:

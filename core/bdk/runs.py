@@ -34,6 +34,7 @@ class Finished:
         folders: run folder of each spec, by its name.
         failures: for each row that failed, ``spec/row``: the error's text.
         store: where the artifacts are.
+        registry: what was installed, plugins of this run included.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class Finished:
     folders: Mapping[str, Path]
     failures: Mapping[str, str]
     store: Store
+    registry: Registry
 
 
 def silent(event: Mapping[str, Any]) -> None:
@@ -95,6 +97,7 @@ def execute(
     Raises:
         BdkError: a mistake in the spec or the data, before any work; or a failed step without ``keep_going``.
     """
+    plugins = tuple(plugins)
     plan, registry = planned(specs, overrides=overrides, quick=quick, plugins=plugins)
     artifacts = Store(store)
     plan = _with_unavailable_cited(plan, registry, artifacts)
@@ -102,13 +105,13 @@ def execute(
     for folder in folders.values():
         require_writable(folder, "--out")
     require_writable(artifacts.root, "--store")
-    run = _executor(executor, cluster)
+    run = _executor(executor, cluster, plugins)
     with crew().together():
         outcome = run(plan, artifacts, registry, tell, keep_going=keep_going)
         failures = {f"{r.spec.sweep}/{r.spec.name}": str(fault) for r in plan.runs if (fault := outcome.fault(r))}
         if crew().leads:
-            _write(plan, artifacts, folders, failures, outcome.failed)
-    return Finished(plan, len(outcome.made), len(outcome.had), folders, failures, artifacts)
+            _write(plan, artifacts, registry, folders, failures, outcome.failed)
+    return Finished(plan, len(outcome.made), len(outcome.had), folders, failures, artifacts, registry)
 
 
 def _with_unavailable_cited(plan: Plan, registry: Registry, store: Store) -> Plan:
@@ -147,7 +150,7 @@ def _why(note: str, lacking: list[str]) -> str:
     return f"{note.rstrip('. ')}. Cited, not run: {lacking[0]}" if note else f"Cited, not run: {lacking[0]}"
 
 
-def _executor(name: str, cluster: str) -> Any:
+def _executor(name: str, cluster: str, plugins: tuple[str, ...]) -> Any:
     if name == "serial":
         from bdk.pipeline import run_serial
 
@@ -161,12 +164,17 @@ def _executor(name: str, cluster: str) -> Any:
 
         from bdk.executors import run_dask
 
-        return partial(run_dask, cluster=cluster or "local:2")
+        return partial(run_dask, cluster=cluster or "local:2", plugins=plugins)
     raise SpecError(f"There is no executor {name!r}.", where="--executor", mend="Executors: serial, dask.")
 
 
 def _write(
-    plan: Plan, store: Store, folders: Mapping[str, Path], failures: Mapping[str, str], failed: Mapping[str, Exception]
+    plan: Plan,
+    store: Store,
+    registry: Registry,
+    folders: Mapping[str, Path],
+    failures: Mapping[str, str],
+    failed: Mapping[str, Exception],
 ) -> None:
     from bdk import report
 
@@ -175,11 +183,11 @@ def _write(
         if sweep.is_sweep:
             own = {run.spec.name: failures[f"{sweep.name}/{run.spec.name}"] for run in members
                    if f"{sweep.name}/{run.spec.name}" in failures}  # fmt: skip
-            report.write_sweep(plan, sweep, store, folders[sweep.name], own)
+            report.write_sweep(plan, sweep, store, folders[sweep.name], own, registry=registry)
         elif f"{sweep.name}/{members[0].spec.name}" in failures:
             raise next(iter(failed.values()))
         else:
-            report.write_run(plan, members[0], store, folders[sweep.name])
+            report.write_run(plan, members[0], store, folders[sweep.name], registry=registry)
 
 
 def _folder(out: Path | str | None, sweep: Sweep, count: int) -> Path:
