@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from bdk.artifacts import RECIPE, Store
+from bdk.canonical import digest
 from bdk.contexts import EncoderContext, FusionContext, PriorContext
 from bdk.galleries.queries import query_for
 from bdk.lacking import step_lacks
@@ -141,19 +142,27 @@ def _samples(guide: GuideSpec) -> int:
 
 
 def _timings(store: Store) -> dict[str, list[float]]:
-    """Seconds of every step in the store, by label."""
+    """Seconds of every step in the store, by what decides how long it takes."""
     found: dict[str, list[float]] = {}
     for path in store.root.glob(f"*/{RECIPE}"):
         try:
             recipe = json.loads(path.read_text())
-            found.setdefault(str(recipe["label"]), []).append(float(recipe["seconds"]))
+            found.setdefault(_likeness(recipe), []).append(float(recipe["seconds"]))
         except (ValueError, KeyError):
             continue
     return found
 
 
+def _likeness(recipe: Mapping[str, Any]) -> str:
+    """Equal for steps that do the same work on the same data, whatever their seed and the results they work on."""
+    options = {name: value for name, value in recipe["options"].items() if name != "seed"}
+    return digest([recipe["kind"], options, recipe["inputs"].get("data", "")])
+
+
 def _seconds(step: Step, store: Store, timings: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Seconds it took, or the median of those that equal steps took."""
     if step.key in store:
         artifact = store.get(step.key)
         return {"seconds": artifact.recipe["seconds"]} if artifact else {}
-    return {"seconds": statistics.median(timings[step.label])} if step.label in timings else {}
+    likeness = _likeness(step.recipe())
+    return {"seconds": statistics.median(timings[likeness])} if likeness in timings else {}

@@ -97,3 +97,26 @@ def test_plan_writes_nothing(tmp_path, monkeypatch, capsys):
     assert bdk("plan", "table3", "table4", "--no-sizes") == 0
     assert "distinct steps" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_tells_the_time_that_equal_steps_took_whatever_their_seed_and_no_other(tmp_path, capsys):
+    path, more = spec(tmp_path), ["--decoder", "none", "--store", str(tmp_path / "store")]
+    assert bdk("run", path, *more, "--out", str(tmp_path / "run"), "--json") == 0
+
+    def seconds(*options):
+        capsys.readouterr()
+        assert bdk("plan", path, *more, "--json", *options) == 0
+        return {step["step"]: step.get("seconds") for step in json.loads(capsys.readouterr().out)["steps"]}
+
+    took = seconds()
+    assert all(value is not None for value in took.values())
+    assert seconds("--seed", "7") == took
+    longer = seconds("--stage1.steps", "500")
+    assert longer["estimate image (mamba + diffusion)"] is None and longer["refine image (ram)"] is not None
+
+
+def test_plan_names_what_is_missing_once_and_every_part_with_its_parameters(capsys):
+    assert bdk("plan", "brainram", "--data", "nsd") == 0
+    said = capsys.readouterr().out
+    assert "880,455,136 encoder" in said and "56,055,168 prior" in said
+    assert said.count("Weights 'clip-vit-l14' are not on this machine") == 1
