@@ -104,8 +104,17 @@ class Run:
 
     @property
     def card(self) -> dict[str, Any]:
-        """``run.json``: versions, keys, seeds, stamps, timings, citations."""
-        return json.loads((self.folder / "run.json").read_text())
+        """``run.json``: versions, keys, seeds, stamps, timings, citations.
+
+        Raises:
+            BdkError: this is the folder of a sweep, or of a run that failed.
+        """
+        path = self.folder / "run.json"
+        if not path.is_file():
+            rows = ", ".join(str(self.folder / name) for name in self.variants)
+            what = "the folder of a sweep" if rows else "no folder of a finished run"
+            raise BdkError(f"{self.folder} is {what}.", mend=f"Name one of its rows: {rows}." if rows else "")
+        return json.loads(path.read_text())
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -49,6 +49,24 @@ def first_difference(first: Run, second: Run) -> Difference | None:
     return None
 
 
+def differences(first: Run, second: Run) -> dict[str, Difference | None]:
+    """`first_difference` of two runs (under the name ``""``), or of every row of two sweeps.
+
+    Raises:
+        BdkError: one is a sweep and the other is not.
+    """
+    ours, theirs = first.variants, second.variants
+    if not ours or not theirs:
+        return {"": first_difference(first, second)}
+    found: dict[str, Difference | None] = {}
+    for name in (*ours, *(other for other in theirs if other not in ours)):
+        if name in ours and name in theirs:
+            found[name] = first_difference(ours[name], theirs[name])
+        else:
+            found[name] = Difference("", (f"only the {'first' if name in ours else 'second'} sweep has this row",))
+    return found
+
+
 def export(run: Run, target: Path) -> Path:
     """Copy a run with all of its artifacts into one folder.
 
@@ -62,10 +80,11 @@ def export(run: Run, target: Path) -> Path:
     """
     if target.exists():
         raise DataError(f"{target} exists.", where="bdk export", mend="Choose a folder that does not exist yet.")
+    keys = run.card["keys"]
     aside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(run.folder, aside / "run")
-    for role, key in run.card["keys"].items():
+    for role, key in keys.items():
         if not (aside / "store" / key).exists():
             shutil.copytree(run.store.need(key, role).path, aside / "store" / key)
     files = {str(p.relative_to(aside)): file_digest(p) for p in sorted(aside.rglob("*")) if p.is_file()}
