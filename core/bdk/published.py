@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from bdk.canonical import file_digest
 from bdk.contexts import EncoderContext, PriorContext
@@ -32,6 +33,11 @@ SOURCES: dict[str, dict[str, str]] = {
 """Whose checkpoints can be read, and the parts that they hold."""
 SPACES = ("clip-vit-l14/image", "clip-vit-l14/text")
 """What both releases decode into; the number of tokens says which."""
+
+
+SCHEDULE = ("builtins.getattr", "torch.optim.lr_scheduler.OneCycleLR")
+"""What the releases' files ask for besides tensors: beside ``model_state_dict`` they keep the state of a learning-rate
+schedule, which torch 2.0 pickles with a reference to one of its methods. It is passed over: `_PassedOver`."""
 
 
 @runtime_checkable
@@ -127,7 +133,8 @@ def _state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
+        with safe_globals([(_PassedOver, name) for name in SCHEDULE]):
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"the pickled code {code[1]!r}" if code else "something other than tensors"
@@ -143,6 +150,13 @@ def _state(path: Path) -> dict[str, Tensor]:
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise DataError(f"{key!r} is no tensor.", where=str(path), mend=_CLEAN)
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+class _PassedOver:
+    """Stands where a file asks for a name of `SCHEDULE`: takes what it is given and does nothing with it."""
+
+    def __init__(self, *given: object) -> None:
+        pass
 
 
 _CLEAN = "Save its 'model_state_dict', which holds tensors alone, where you trust the file."

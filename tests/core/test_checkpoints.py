@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -109,6 +110,29 @@ def test_a_file_with_anything_unexpected_is_refused_with_the_key_named(registry,
 class _Code:
     def __reduce__(self):
         return print, ("this ran",)
+
+
+def test_the_schedule_that_the_releases_pickle_beside_their_weights_is_passed_over(registry, save):
+    """torch 2.0 kept a method among the schedule's state, pickled as ``getattr(OneCycleLR, "_annealing_cos")``."""
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-4, total_steps=10)
+    state = {**schedule.state_dict(), "anneal_func": torch.optim.lr_scheduler.OneCycleLR._annealing_cos}
+    more = {"optimizer_state_dict": optimiser.state_dict(), "lr_scheduler": state, "lrs": [1.2e-5], "val_losses": [2.0]}
+    path = save(published(parts(registry, "mindeye")), **more)
+    with pytest.raises(pickle.UnpicklingError, match="getattr"):
+        torch.load(path, weights_only=True)
+    assert read(path, "mindeye", registry, options=SMALL).voxels == VOXELS
+
+
+class _Reach:
+    def __reduce__(self):
+        return getattr, (torch.optim.lr_scheduler.OneCycleLR, "step")
+
+
+def test_what_is_passed_over_cannot_stand_for_a_weight(registry, save):
+    path = save(published(parts(registry, "mindeye")) | {"voxel2clip.lin0.0.bias": _Reach()})
+    with pytest.raises(DataError, match="'voxel2clip.lin0.0.bias' is no tensor"):
+        read(path, "mindeye", registry, options=SMALL)
 
 
 def test_pickled_code_is_named_and_never_run(registry, save, capsys):
