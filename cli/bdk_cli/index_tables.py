@@ -64,6 +64,7 @@ def plan_rows(n: int, dim: int, memory: float, gflops: float) -> list[dict[str, 
                 "memory, lists on disk": human_bytes(plan.fixed_bytes or 2 * 65_536 * dim),
                 "read per query": human_bytes(plan.query_bytes),
                 "training rows": plan.train_rows,
+                "memory to train": human_bytes(plan.train_bytes),
                 "work, FLOP": float(f"{plan.train_flop + plan.add_flop:.3g}"),
                 "build, hours": round(plan.hours(gflops), 3),
             }

@@ -21,6 +21,8 @@ _ID = 8
 OPQ_ROUNDS = 20
 """Rounds of learning an OPQ rotation; faiss's own 50 take longer than the lists and change little."""
 _OPQ_ROWS = 65_536
+_SAMPLE_SHARE: dict[Kind, float] = {"ivf-flat": 0.5, "ivf-sq8": 0.5, "opq-ivf-pq": 0.42}
+"""Share of the memory budget that the training sample may take; a rotated index holds it twice."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class IndexPlan:
         bytes_per_vector: of the index, ids included; for `flat` of the stored half-precision rows that are scanned.
         train_rows: rows that training reads.
         train_flop: work of training (k-means of the lists; for OPQ also its rotation).
-        add_flop: work of assigning every row to its list.
+        add_flop: work of assigning every row to its list, and for OPQ of rotating and quantising it.
     """
 
     kind: Kind
@@ -64,6 +66,11 @@ class IndexPlan:
         return self.nlist * self.dim * 4 + graph + rotation
 
     @property
+    def train_bytes(self) -> int:
+        """Memory that training takes: the sample in single precision, twice for a rotated index, and the centres."""
+        return self.train_rows * self.dim * 4 * (2 if self.kind == "opq-ivf-pq" else 1) + self.fixed_bytes
+
+    @property
     def stored_bytes(self) -> int:
         """Half-precision embeddings that are kept beside the index for exact ranking."""
         return 2 * self.n * self.dim
@@ -86,7 +93,7 @@ def plan_index(kind: Kind, n: int, dim: int, nlist: int = 0, memory: float = mat
         n: rows.
         dim: numbers of a row.
         nlist: inverted lists; 0 takes `lists_for`.
-        memory: bytes that building may take; the training sample stays within half of it.
+        memory: bytes that building may take; training stays within seven eighths of it.
 
     Raises:
         PlanError: n or dim is not positive.
@@ -95,7 +102,7 @@ def plan_index(kind: Kind, n: int, dim: int, nlist: int = 0, memory: float = mat
         raise PlanError(f"An index needs at least one row of one number, not {n} x {dim}.")
     if kind == "flat":
         return IndexPlan(kind, "", n, dim, 0, 0, 2 * dim, 0, 0.0, 0.0)
-    most = max(1024, int(min(n, memory / 2 / (4 * dim))))
+    most = max(1024, int(min(n, _SAMPLE_SHARE[kind] * memory / (4 * dim))))
     nlist = nlist or lists_for(n, most)
     graph = nlist >= 65_536
     lists = f"IVF{nlist}_HNSW32" if graph else f"IVF{nlist}"
@@ -111,9 +118,9 @@ def plan_index(kind: Kind, n: int, dim: int, nlist: int = 0, memory: float = mat
     train = 2.0 * train_rows * nlist * dim * ROUNDS
     train += _opq_flop(min(train_rows, _OPQ_ROWS), dim) if kind == "opq-ivf-pq" else 0.0
     visited = 16 * 32 * math.log2(nlist) if graph else nlist
-    return IndexPlan(
-        kind, factory, n, dim, nlist, probes_for(nlist), code + _ID, train_rows, train, 2.0 * n * visited * dim
-    )
+    add = 2.0 * n * visited * dim
+    add += 2.0 * n * dim * (dim + 256) if kind == "opq-ivf-pq" else 0.0
+    return IndexPlan(kind, factory, n, dim, nlist, probes_for(nlist), code + _ID, train_rows, train, add)
 
 
 def lists_for(n: int, sample: float = math.inf) -> int:

@@ -51,10 +51,12 @@ def test_what_was_asked_for_is_chosen():
     assert choose_index(10**6, 768, 1e8, "ivf-sq8").on_disk
 
 
-def test_the_training_sample_stays_within_half_of_memory():
+@pytest.mark.parametrize("kind", ["ivf-flat", "ivf-sq8", "opq-ivf-pq"])
+def test_training_stays_within_seven_eighths_of_memory(kind):
     for memory in (1e8, 1e9, 64e9):
-        plan = plan_index("ivf-sq8", LAION2B, 768, memory=memory)
+        plan = plan_index(kind, LAION2B, 768, memory=memory)
         assert plan.train_rows * 4 * 768 <= memory / 2
+        assert plan.train_bytes <= 7 / 8 * memory
         assert plan.train_rows >= 32 * plan.nlist
 
 
