@@ -119,8 +119,9 @@ def _check_options(options: BuildOptions) -> None:
 
 def _identity(layout: Layout, options: BuildOptions, plan: IndexPlan) -> str:
     """What a build was made from: files by name, size and time, and every option."""
-    files = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for s in layout.shards for p in s.embeddings.values()]
-    return digest([files, asdict(options), asdict(plan)])
+    paths = [path for s in layout.shards for path in (*s.embeddings.values(), s.metadata) if path is not None]
+    files = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    return digest([files, asdict(options), plan.factory, plan.nlist, plan.nprobe, plan.train_rows])
 
 
 def _finished(out: Path, identity: str) -> Manifest:

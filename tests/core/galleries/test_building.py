@@ -5,6 +5,7 @@ import multiprocessing
 import os
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from bdk.errors import DataError, SpecError
 from bdk.galleries.blocks import Piece, build_block, sample_ids, train
@@ -179,6 +180,10 @@ def test_a_folder_of_another_build_is_refused(embeddings_folder, tmp_path):
     build_gallery(source, tmp_path / "g", OPTIONS)
     with pytest.raises(DataError, match="already holds the gallery"):
         build_gallery(source, tmp_path / "g", options(seed=1))
+    metadata = source / "metadata/metadata_00.parquet"
+    pq.write_table(pq.read_table(metadata).append_column("more", [["x"] * 500]), metadata)
+    with pytest.raises(DataError, match="already holds the gallery"):
+        build_gallery(source, tmp_path / "g", OPTIONS)
     (tmp_path / "h" / WORK).mkdir(parents=True)
     (tmp_path / "h" / WORK / "build.json").write_text(json.dumps("another"))
     with pytest.raises(DataError, match="unfinished build"):
