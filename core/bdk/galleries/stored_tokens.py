@@ -56,7 +56,9 @@ def store_tokens(
     network = backbone_identity(space)
     folder = gallery.root / "tokens" / guide / network
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = picture_source(gallery, config or PictureConfig.model_validate({}), cache or platformdirs.user_cache_path("bdk"))
+    pictures = picture_source(
+        gallery, config or PictureConfig.model_validate({}), cache or platformdirs.user_cache_path("bdk")
+    )
     items = Items({guide: space}, pictures, TokenCache(folder, 0))
     shards: list[FileEntry] = []
     for number, start in enumerate(range(0, len(gallery), rows)):
