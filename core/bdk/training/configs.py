@@ -41,7 +41,8 @@ class Stage1(TrainConfig, Stage1Objective):
     stimulus across its voxels (BrainRAM's release), ``none`` leaves them."""
     weights: str = ""
     """Key of an imported checkpoint (`bdk import`), or its first digits; encoder and prior then take its weights and
-    are not trained."""
+    are not trained. On which stimuli they were trained elsewhere is not known: with ``estimates`` other than
+    in-sample they may have seen the stimuli that are kept from stage I here."""
     estimates: Literal["in-sample", "holdout", "cross-fit", "none"] = "in-sample"
     """On which stimuli stage II will see estimates: those stage I was fitted on (the paper's way), a share kept from
     it, or all of them by k-fold. It decides what stage I is fitted on, so it is an option of stage I. ``none``: there
