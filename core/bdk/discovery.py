@@ -17,8 +17,6 @@ from types import ModuleType
 from typing import Any, Literal
 
 import pluggy
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
 
 from bdk import hookspecs
 from bdk.components import FAMILIES, ComponentInfo, DatasetInfo, MetricInfo, SpecInfo
@@ -31,6 +29,8 @@ HEAVY = ("torch", "timm", "open_clip", "diffusers", "faiss", "torchmetrics", "tr
 """Packages that no plugin may import at its door: each takes seconds, and every command would pay for it."""
 SLOW = 1.0
 """Seconds of import from which a plugin is named as slow."""
+CURRENT = ">=1,<2"
+"""The window that holds `hookspecs.API_VERSION` and that plugins state; it is known without parsing versions."""
 Offer = tuple[str, Any, Any]
 """(table of the registry, key in it, what is offered)."""
 
@@ -93,11 +93,17 @@ class Taken:
 def installed() -> Iterator[tuple[Plugin, Callable[[], Any]]]:
     """Plugins of the installed distributions, our own first, each with what imports it. Nothing is imported here."""
     points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    distributions = {id(point.dist): point.dist.metadata for point in points if point.dist}
-    named = {key: (metadata["Name"], metadata["Version"]) for key, metadata in distributions.items()}
+    named = {id(point.dist): _name_and_version(point.dist) for point in points if point.dist}
     found = [(point, *named.get(id(point.dist), ("unknown", ""))) for point in points]
     for point, name, version in sorted(found, key=lambda entry: (entry[1] != OWN, entry[1], entry[0].name)):
         yield Plugin(f"{name} {version}", point.name, point.module), point.load
+
+
+def _name_and_version(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    """From the head of its metadata; parsing all of it, description included, takes as long as a whole command."""
+    head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    fields = dict(line.split(": ", 1) for line in head.splitlines() if line.startswith(("Name: ", "Version: ")))
+    return fields.get("Name", "unknown"), fields.get("Version", "")
 
 
 def named(name: str) -> tuple[Plugin, Callable[[], Any]]:
@@ -171,11 +177,13 @@ def _notices(found: Plugin, said: str, took: float, heavy: list[str]) -> Iterato
 
 def _check_api(plugin: Any) -> None:
     window = getattr(plugin, "bdk_api", None)
-    if window is None:
+    if window is None or window == CURRENT:
         return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
-        fits = Version(hookspecs.API_VERSION) in SpecifierSet(window)
-    except InvalidSpecifier as error:
+        fits = SpecifierSet(window).contains(hookspecs.API_VERSION)
+    except (InvalidSpecifier, TypeError, AttributeError) as error:
         raise PluginError(f"It states an unreadable bdk_api: {window!r}.") from error
     if not fits:
         raise PluginError(f"It wants plugin API {window}; this is {hookspecs.API_VERSION}.")

@@ -200,3 +200,16 @@ def test_what_a_constructor_prints_goes_to_stderr(site, capsys):
     info = offer("fusion", "gentle", config="stranger_part:Options", target="stranger_part:Part", summary="x")
     registry.build(info, registry.config_class(info)(), None)
     assert capsys.readouterr() == ("", "loading\n")
+
+
+def test_the_window_that_plugins_state_holds_the_version_of_the_hooks():
+    from bdk import discovery, hookspecs
+    from packaging.specifiers import SpecifierSet
+
+    assert hookspecs.API_VERSION in SpecifierSet(discovery.CURRENT)
+
+
+@pytest.mark.parametrize("window", [">=1", "~=1.0", "==1.*", "<2"])
+def test_other_windows_that_hold_the_version_are_taken(site, window):
+    text = f"bdk_api = {window!r}\n" + DOOR.format(name="gentle", module="stranger")
+    assert "gentle" in stranger(site, text).names("fusion")
