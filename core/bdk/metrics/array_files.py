@@ -1,91 +1,27 @@
-"""Pictures from array files, read row by row where the format allows it, without running anything in the file."""
+"""Pictures from array files, read one by one where the format allows it, without running anything in the file."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import pickle
+import shutil
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from bdk.canonical import file_digest
 from bdk.errors import DataError
-from bdk.metrics.sources import Pictures, as_unit
+from bdk.metrics.sources import Pictures
+from bdk.metrics.stored import RawRows, StoredPictures, unreadable
 
-MAX_COMPRESSED = 2_000_000_000
-"""Bytes of an array inside an ``.npz``, which can only be read whole."""
-
-
-@dataclass(frozen=True)
-class StoredPictures:
-    """Pictures of an array in a file, N or N x S of them, read row by row.
-
-    Args:
-        rows: ``rows(i)`` reads stimulus i: 3 x H x W or H x W x 3, or S of them.
-        shape: of the whole array.
-        path: the file.
-        label: what to call them in errors.
-    """
-
-    rows: Callable[[int], Any]
-    shape: tuple[int, ...]
-    path: Path
-    label: str = "images"
-    costly: bool = True
-    _last: dict[int, Any] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        if len(self.shape) not in (4, 5) or 0 in self.shape or 3 not in (self.shape[-1], self.shape[-3]):
-            raise DataError(
-                f"The {self.label} have shape {self.shape}.",
-                where=str(self.path),
-                mend="N x 3 x H x W or N x H x W x 3 is expected, or N x S x ... for S candidates per stimulus.",
-            )
-
-    @property
-    def candidates(self) -> int:
-        """S."""
-        return self.shape[1] if len(self.shape) == 5 else 1
-
-    def __len__(self) -> int:
-        return self.shape[0] * self.candidates
-
-    def picture(self, index: int) -> Float[Tensor, "3 H W"]:
-        """One picture, values 0..1.
-
-        Raises:
-            DataError: NaN, another scale, or a type that leaves the scale open.
-        """
-        stimulus, candidate = divmod(index, self.candidates)
-        if stimulus not in self._last:
-            self._last.clear()
-            self._last[stimulus] = _as_tensor(self.rows(stimulus), self.path)
-        row = self._last[stimulus]
-        tensor = row[candidate] if row.ndim == 4 else row
-        if self.shape[-3] != 3:
-            tensor = tensor.permute(2, 0, 1)
-        return as_unit(tensor, f"{self.label}, picture {index} of {self.path.name}")
-
-    def fingerprint(self) -> str:
-        """sha256 of the file and the shape."""
-        return hashlib.sha256(f"{file_digest(self.path)}{self.shape}".encode()).hexdigest()
-
-    def check(self) -> None:
-        """Read every picture once.
-
-        Raises:
-            DataError: as `picture`.
-        """
-        for index in range(len(self)):
-            self.picture(index)
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4"}
+"""numpy's names of the types of ``.safetensors``."""
 
 
 def open_array(path: Path, label: str, key: str) -> Pictures:
@@ -107,53 +43,71 @@ def open_array(path: Path, label: str, key: str) -> Pictures:
     return _READERS[path.suffix.lower()](path, label, key)
 
 
-def _as_tensor(row: Any, path: Path) -> Tensor:
-    if isinstance(row, Tensor):
-        return row
-    array = np.array(row)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"The array holds {array.dtype}, not numbers.", where=str(path))
-    if array.dtype in (np.uint16, np.uint32, np.uint64):
-        array = array.astype(np.int64)
-    return torch.from_numpy(array)
-
-
 def _npy(path: Path, label: str, key: str) -> Pictures:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise _unreadable(path, error) from error
-    return StoredPictures(lambda i: array[i], array.shape, path, label)
+        raise unreadable(path, error) from error
+    return StoredPictures(_rows_of(array, path), array.shape, path, label)
+
+
+def _rows_of(array: np.ndarray, path: Path) -> Callable[[int], Any]:
+    """Pictures of a mapped array; plain reads if its numbers lie in C order."""
+    if isinstance(array, np.memmap) and array.flags.c_contiguous:
+        return RawRows(path, array.offset, array.shape[-3:], array.dtype)
+    return _items(array, array.shape)
+
+
+def _items(array: Any, shape: tuple[int, ...]) -> Callable[[int], Any]:
+    """Pictures of an array with one or two axes in front of theirs."""
+    return (lambda index: array[divmod(index, shape[1])]) if len(shape) == 5 else (lambda index: array[index])
 
 
 def _npz(path: Path, label: str, key: str) -> Pictures:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            chosen = _one_of(archive.files, key, path)
-            size = zipfile.ZipFile(path).getinfo(f"{chosen}.npy").file_size
-            if size > MAX_COMPRESSED:
-                raise DataError(
-                    f"{path.name} holds {size / 1e9:.1f} GB that can only be read at once.",
-                    where=str(path),
-                    mend="Save it as .npy, which is read row by row.",
-                )
-            array = archive[chosen]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise _unreadable(path, error) from error
-    return StoredPictures(lambda i: array[i], array.shape, path, label)
+        with zipfile.ZipFile(path) as archive:
+            chosen = _one_of([n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")], key, path)
+            unpacked = _unpacked(archive, f"{chosen}.npy", path)
+        array = np.load(unpacked.name, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
+        raise unreadable(path, error) from error
+    rows = _rows_of(array, Path(unpacked.name))
+    # the unpacked file lives as long as something reads from it
+    return StoredPictures(lambda index, _file=unpacked: rows(index), array.shape, path, label)
+
+
+def _unpacked(archive: zipfile.ZipFile, member: str, path: Path) -> Any:
+    """A member of an archive as a file of its own, which goes with the object."""
+    file = tempfile.NamedTemporaryFile(prefix="bdk-", suffix=".npy")  # noqa: SIM115  (lives with the pictures)
+    needed, free = archive.getinfo(member).file_size, shutil.disk_usage(file.name).free
+    if needed > free:
+        raise DataError(
+            f"{path.name} unpacks to {needed / 1e9:.1f} GB, and {tempfile.gettempdir()} has {free / 1e9:.1f} GB.",
+            where=str(path),
+            mend="Save it as .npy, which is read as it is, or set TMPDIR to a larger disk.",
+        )
+    with archive.open(member) as packed:
+        shutil.copyfileobj(packed, file, 1 << 20)
+    file.flush()
+    return file
 
 
 def _safetensors(path: Path, label: str, key: str) -> Pictures:
     from safetensors import SafetensorError, safe_open
 
     try:
-        file = safe_open(path, framework="pt")
-        chosen = _one_of(list(file.keys()), key, path)
-        part = file.get_slice(chosen)
-        shape = tuple(part.get_shape())
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
-    return StoredPictures(lambda i: part[i], shape, path, label)
+        with safe_open(path, framework="pt") as file:  # checks the header
+            chosen = _one_of(list(file.keys()), key, path)
+        with path.open("rb") as raw:
+            size = int.from_bytes(raw.read(8), "little")
+            about = json.loads(raw.read(size))[chosen]
+    except (SafetensorError, OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    kind, shape = str(about["dtype"]), tuple(about["shape"])
+    if kind not in _NUMPY:
+        raise DataError(f"The {label} are {kind}.", where=str(path), mend="Use uint8, or floats in 0..1.")
+    start = 8 + size + int(about["data_offsets"][0])
+    return StoredPictures(RawRows(path, start, shape[-3:], np.dtype(_NUMPY[kind]), kind == "BF16"), shape, path, label)
 
 
 def _hdf5(path: Path, label: str, key: str) -> Pictures:
@@ -162,7 +116,7 @@ def _hdf5(path: Path, label: str, key: str) -> Pictures:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     names: list[str] = []
 
     def note(name: str, item: Any) -> None:
@@ -171,14 +125,30 @@ def _hdf5(path: Path, label: str, key: str) -> Pictures:
 
     file.visititems(note)
     data = file[_one_of(names, key, path)]
-    return StoredPictures(lambda i: data[i], data.shape, path, label)
+    return StoredPictures(_items(data, data.shape), data.shape, path, label)
 
 
 def _torch(path: Path, label: str, key: str) -> Pictures:
+    is_zip = zipfile.is_zipfile(path)
+    loaded = _load(path, mmap=is_zip)
+    chosen: Any = loaded
+    name = ""
+    if isinstance(loaded, dict):
+        tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor) and value.ndim >= 4}
+        name = _one_of(list(tensors), key, path)
+        chosen = tensors[name]
+    if not isinstance(chosen, Tensor):
+        raise DataError(f"{path.name} holds {type(chosen).__name__}, not a tensor.", where=str(path))
+    shape = tuple(chosen.shape)
+    rows = _plain_rows(path, name, chosen) if is_zip and chosen.is_contiguous() else None
+    return StoredPictures(rows or _items(chosen, shape), shape, path, label)
+
+
+def _load(path: Path, *, mmap: bool) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the protocol of files that are refused anyway
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path.name} holds more than tensors, and reading it would run code from it.",
@@ -186,14 +156,23 @@ def _torch(path: Path, label: str, key: str) -> Pictures:
             mend="Save the tensor alone: torch.save(images, FILE), or use .safetensors.",
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise _unreadable(path, error) from error
-    if isinstance(loaded, dict):
-        tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor) and value.ndim >= 4}
-        loaded = tensors[_one_of(list(tensors), key, path)]
-    if not isinstance(loaded, Tensor):
-        raise DataError(f"{path.name} holds {type(loaded).__name__}, not a tensor.", where=str(path))
-    tensor = loaded
-    return StoredPictures(lambda i: tensor[i], tuple(tensor.shape), path, label)
+        raise unreadable(path, error) from error
+
+
+def _plain_rows(path: Path, name: str, tensor: Tensor) -> RawRows | None:
+    """Where a tensor's numbers lie in its file, as torch tells when it loads without data; None if it does not."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        shadow = torch.load(path, map_location="cpu", weights_only=True)
+    shadow = {str(key): value for key, value in shadow.items()}[name] if name else shadow
+    start = getattr(shadow.untyped_storage(), "_checkpoint_offset", None)
+    if start is None or tensor.ndim < 4:
+        return None
+    is_bfloat16 = tensor.dtype == torch.bfloat16
+    dtype = np.dtype(np.uint16) if is_bfloat16 else torch.empty(0, dtype=tensor.dtype).numpy().dtype
+    offset = int(start) + int(shadow.storage_offset()) * tensor.element_size()
+    return RawRows(path, offset, tuple(tensor.shape[-3:]), dtype, is_bfloat16)
 
 
 def _one_of(names: list[str], key: str, path: Path) -> str:
@@ -209,12 +188,6 @@ def _one_of(names: list[str], key: str, path: Path) -> str:
             mend="Name the one that is meant: --reconstructions-key or --stimuli-key NAME.",
         )
     return names[0]
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    what = " ".join(str(error).split())[:200]
-    hint = "Arrays of objects are not read; save plain numbers." if "allow_pickle" in what else "Write it again."
-    return DataError(f"{path.name} cannot be read: {what}.", where=str(path), mend=hint)
 
 
 _READERS: dict[str, Callable[[Path, str, str], Pictures]] = {

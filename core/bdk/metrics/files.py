@@ -22,11 +22,9 @@ from torch import Tensor
 from bdk.canonical import file_digest
 from bdk.errors import DataError
 from bdk.metrics.array_files import open_array
-from bdk.metrics.sources import Pictures, as_unit
+from bdk.metrics.sources import MAX_PIXELS, Pictures, as_unit
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MAX_PIXELS = 36_000_000
-"""Pixels of one picture above which it is refused: decoded, as floats and resized it would take more than 1.5 GB."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from bdk.errors import DataError
 
+MAX_PIXELS = 36_000_000
+"""Pixels of one picture above which it is refused: decoded, as floats and resized it would take more than 1.5 GB."""
 SLACK = 0.25
 """How far floats may stick out of 0..1 before we doubt their scale; decoders overshoot a little, and are clamped."""
 
