@@ -67,7 +67,7 @@ def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str])
             human(row.get("memory_bytes")),
             human(row.get("disk_bytes")),
             f"{row['seconds']:.0f} s" if row.get("seconds") else "",
-            str(len(row["rows"])) if len(row["rows"]) > 1 else row["rows"][0],
+            _shared(row["rows"]),
         )
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
@@ -79,6 +79,12 @@ def _table(rows: list[dict[str, Any]], counts: dict[str, int], notes: list[str])
         console.print(f"missing for {', '.join(steps)}: {lack}", highlight=False, soft_wrap=True)
     for note in notes:
         console.print(f"note: {note}", highlight=False)
+
+
+def _shared(rows: list[str], most: int = 3) -> str:
+    """Which rows need a step; of many, how many more."""
+    more = f" and {len(rows) - most} more" if len(rows) > most else ""
+    return ", ".join(rows[:most]) + more
 
 
 def _parameters(row: dict[str, Any]) -> str:
