@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import importlib
 
+import torch
 from bdk.errors import MissingExtraError
 from jaxtyping import Float
 from torch import Tensor
 
 from bdk_encoders.scan_torch import ChunkedScan
+
+AT_ONCE = 1 << 20
+"""States that the plain scan holds at once on a CPU: 4 MB in each of its tensors."""
 
 
 def selective_scan(
@@ -51,7 +55,16 @@ def selective_scan(
         from bdk_encoders.scan_compiled import CompiledScan
 
         return CompiledScan.apply(x, step, a, b, c)
-    return ChunkedScan.apply(x, step, a, b, c)
+    return _plain(x, step, a, b, c)
+
+
+def _plain(x: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Float[Tensor, "B L C"]:
+    """`ChunkedScan`, on a CPU of so few rows at once that their states stay in the cache between its passes."""
+    rows = max(1, AT_ONCE // (x.shape[1] * a.numel())) if x.device.type == "cpu" else len(x)
+    if rows >= len(x):
+        return ChunkedScan.apply(x, step, a, b, c)
+    parts = zip(*(t.split(rows) for t in (x, step, b, c)), strict=True)
+    return torch.cat([ChunkedScan.apply(x, step, a, b, c) for x, step, b, c in parts])
 
 
 def _missing(kernel: str, x: Tensor) -> str:

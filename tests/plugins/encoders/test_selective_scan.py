@@ -64,6 +64,14 @@ def test_every_kernel_gives_the_recurrence_and_its_gradients(kernel, rows, lengt
     assert worst(found, results(one_by_one, given_inputs, torch.float64)) < 2e-6
 
 
+@pytest.mark.parametrize("at_once", [1, 2 * 50 * 3 * 4, 10**9])
+def test_the_plain_kernel_gives_the_same_however_many_rows_it_takes_at_once(monkeypatch, at_once):
+    monkeypatch.setattr("bdk_encoders.selective_scan.AT_ONCE", at_once)
+    given_inputs = inputs(5, 50, 3, 4)
+    found = results(lambda *a: selective_scan(*a, kernel="torch"), given_inputs, torch.float64)
+    assert worst(found, results(one_by_one, given_inputs, torch.float64)) < 1e-13
+
+
 def test_the_plain_kernel_is_exact_in_float64():
     given_inputs = inputs(2, 100, 3, 4)
     found = results(lambda *a: selective_scan(*a, kernel="torch"), given_inputs, torch.float64)
