@@ -106,10 +106,11 @@ def competitors(folder: Path, rows: int, memory: float, kinds: list[str]) -> dic
     """Every search by its label; what is not there yet is built."""
     source = embeddings(folder, rows)
     found: dict[str, Competitor] = {}
-    for kind in kinds:
+    for asked in kinds:
+        kind, _, lists = asked.partition(":")
         root = folder / f"{kind}-{rows}"
         start = time.process_time()
-        manifest = build(source, root, kind, memory)
+        manifest = build(source, root, kind, memory, int(lists or 0))
         print(f"{kind}: {time.process_time() - start:.0f} CPU s to build or find", flush=True)
         if kind == "flat":
             exact = retriever("exact", root, folder / "cache")
@@ -244,14 +245,14 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--kinds", default="", help="comma separated, beside flat; default by size")
+    parser.add_argument("--kinds", default="", help="comma separated, as kind or kind:lists; default by size")
     parser.add_argument("--memory", type=float, default=4e9)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--prepare", action="store_true", help="only build what the table needs")
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-search"), help="scratch folder")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    usual = "ivf-flat,ivf-sq8,opq-ivf-pq" if given.rows <= SMALL else "ivf-sq8,opq-ivf-pq"
+    usual = "ivf-flat,ivf-sq8,opq-ivf-pq" if given.rows <= SMALL else "ivf-sq8,opq-ivf-pq:1024"
     kinds = ["flat", *(given.kinds or usual).split(",")]
     found = competitors(given.folder, given.rows, given.memory, kinds)
     raise SystemExit(0 if given.prepare or compare(given.folder, given.rows, found, given.turns) else 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bdk.galleries.faiss_files import require_faiss, silent
 from bdk.galleries.gallery import Rows
-from bdk.galleries.index_plans import OPQ_ROUNDS, ROUNDS, IndexPlan
+from bdk.galleries.index_plans import OPQ_ROUNDS, OPQ_ROWS, OPQ_START, ROUNDS, IndexPlan
 
 _ADDED_AT_ONCE = 16_384
 _RUN = 64
@@ -52,7 +52,8 @@ def train(plan: IndexPlan, stored: Rows, path: Path, seed: int) -> None:
     ivf.cp.seed, ivf.cp.niter = seed + 1, ROUNDS
     ivf.cp.min_points_per_centroid, ivf.cp.max_points_per_centroid = 1, 256
     if isinstance(index, faiss.IndexPreTransform):
-        faiss.downcast_VectorTransform(index.chain.at(0)).niter = OPQ_ROUNDS
+        rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+        rotation.niter, rotation.niter_pq_0, rotation.max_train_points = OPQ_ROUNDS, OPQ_START, OPQ_ROWS
     index.train(_sample(plan, stored, seed))
     _write(faiss, index, path)
 

@@ -18,9 +18,9 @@ ROUNDS = 10
 SHARE = 0.8
 """Share of the memory budget that a searched index may take."""
 _ID = 8
-OPQ_ROUNDS = 20
-"""Rounds of learning an OPQ rotation; faiss's own 50 take longer than the lists and change little."""
-_OPQ_ROWS = 65_536
+OPQ_ROUNDS, OPQ_ROWS, OPQ_START = 20, 16_384, 10
+"""Learning an OPQ rotation: rounds, rows, k-means rounds of the first one. With faiss's own 50, 65,536 and 40 it takes
+longer than everything else together."""
 _SAMPLE_SHARE: dict[Kind, float] = {"ivf-flat": 0.5, "ivf-sq8": 0.5, "opq-ivf-pq": 0.42}
 """Share of the memory budget that the training sample may take; a rotated index holds it twice."""
 
@@ -116,7 +116,8 @@ def plan_index(kind: Kind, n: int, dim: int, nlist: int = 0, memory: float = mat
     code = {"ivf-flat": 4 * dim, "ivf-sq8": dim, "opq-ivf-pq": parts}[kind]
     train_rows = min(n, most, nlist * POINTS_PER_LIST)
     train = 2.0 * train_rows * nlist * dim * ROUNDS
-    train += _opq_flop(min(train_rows, _OPQ_ROWS), dim) if kind == "opq-ivf-pq" else 0.0
+    train += _opq_flop(min(train_rows, OPQ_ROWS), dim) if kind == "opq-ivf-pq" else 0.0
+    # a graph makes a few hundred comparisons a row, each as slow as about 28 of a matrix product: memory is waited for
     visited = 16 * 32 * math.log2(nlist) if graph else nlist
     add = 2.0 * n * visited * dim
     add += 2.0 * n * dim * (dim + 256) if kind == "opq-ivf-pq" else 0.0
