@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from bdk.leakage import Audit, near_duplicates, perceptual_hashes
 from bdk.making import Making
 from bdk.metrics import NetworkSet, Score, baseline_scores, retrieval_scores, score_images
 from bdk.metrics.baselines import CHANCE
-from bdk.noise_ceiling import attainable_retrieval, noise_ceiling, normalised
+from bdk.metrics.decoded_features import ALPHA, FROM, agreement, features_read
+from bdk.metrics.retrieval import cosines, spread_of_samples
+from bdk.noise_ceiling import SHOWN_ONCE, attainable_retrieval, noise_ceiling, normalised
 from bdk.plan import space_from
 from bdk.retrieve import as_thumb, retriever_of
 from bdk.selection import ORACLE_STAMP
@@ -26,7 +28,10 @@ from bdk.spec import Measure
 
 AUDITED = 4
 """Gallery items nearest to each test stimulus whose pictures are compared with it."""
-RETRIEVAL = ("image_retrieval", "brain_retrieval")
+DIRECTIONS: tuple[Literal["image", "brain"], ...] = ("image", "brain")
+RETRIEVAL = tuple(f"{finds}_retrieval" for finds in DIRECTIONS)
+NEAREST_BLOCK = 256
+"""Training stimuli whose tokens are in memory at a time."""
 
 
 def make(making: Making) -> None:
@@ -42,6 +47,7 @@ def make(making: Making) -> None:
         "stamps": judge.stamps(),
         "metrics": {name: score.to_json() for name, score in scores.items()},
         "baselines": judge.baselines(),
+        "features": judge.features(),
         "ceiling": judge.ceiling(),
         "audits": judge.audits(),
         "galleries": judge.galleries(),
@@ -88,14 +94,31 @@ class _Judge:
         names = [name for name in self._wanted() if name in RETRIEVAL]
         if not names or len(self.test_rows) < 2:
             return {}
-        brain, truth, about = self._embeddings()
-        found = retrieval_scores(brain, truth, pool=self.measure.pool, draws=self.measure.draws, seed=self.measure.seed)
+        samples, truth, about = self._embeddings()
+        brain, pool = samples.mean(axis=1), self.measure.pool
+        found = retrieval_scores(brain, truth, pool=pool, draws=self.measure.draws, seed=self.measure.seed)
+        if samples.shape[1] > 1:
+            for name, finds in zip(RETRIEVAL, DIRECTIONS, strict=True):
+                spread = spread_of_samples(samples, truth, finds, pool=pool)
+                found[name] = replace(found[name], details={**found[name].details, **spread})
         return {name: self._normalised(replace(found[name], network=about)) for name in names}
+
+    def features(self) -> dict[str, dict[str, Any]]:
+        """For every guide, how well its features are read by the encoder, and the share of the attainable."""
+        return {guide: self._features_of(guide).to_json() for guide in self.spaces}
+
+    def _features_of(self, guide: str) -> Score:
+        estimate = self.making.inputs[f"estimate.{guide}"]
+        truth = _flat(self.making.inputs[f"targets.{guide}"].array("tokens.npy")[self.test_rows])
+        shown = estimate.array("test_repeats.npy") if estimate.has("test_repeats.npy") else None
+        shown = shown if shown is None else shown.reshape(*shown.shape[:2], -1)
+        score = features_read(_flat(estimate.array("test_contrast.npy")), truth, shown, seed=self.measure.seed)
+        return replace(score, network=f"{guide} guide, contrast")
 
     def ceiling(self) -> dict[str, Any]:
         """Noise ceiling of the voxels and of retrieval, or why there is none."""
         if not self.data.has("ncsnr.npy"):
-            return {"missing": "Every stimulus was shown once: signal and noise cannot be told apart."}
+            return {"missing": SHOWN_ONCE}
         showings = float(np.mean([self.index["repeats"][row] for row in self.test_rows]))
         share = noise_ceiling(self.data.array("ncsnr.npy"), showings)
         low, median, high = np.quantile(share, [0.1, 0.5, 0.9])
@@ -109,18 +132,19 @@ class _Judge:
         if not estimate.has("test_repeats.npy") or len(self.test_rows) < 8:
             return None
         shown = np.asarray(estimate.array("test_repeats.npy"), dtype=np.float32)
+        shown = shown.reshape(*shown.shape[:2], -1)
         try:
-            return attainable_retrieval(
-                shown.reshape(*shown.shape[:2], -1), pool=self.measure.pool, seed=self.measure.seed
-            )
-        except DataError:
+            if agreement(shown, seed=self.measure.seed) > ALPHA:
+                return None
+            return attainable_retrieval(shown, pool=self.measure.pool, seed=self.measure.seed)
+        except (DataError, ValueError):
             return None  # repeats without any signal have no ceiling; the score then stands unnormalised
 
     def _normalised(self, score: Score) -> Score:
         ceiling = self._attainable
         if ceiling is None or ceiling <= (score.chance or 0.0):
             return score
-        return normalised(score, ceiling, reason="reliability of the encoder's output over showings")
+        return normalised(score, ceiling, reason=FROM)
 
     def audits(self) -> list[dict[str, Any]]:
         """Near-duplicates of test stimuli among the training stimuli and in every gallery that was searched."""
@@ -227,19 +251,21 @@ class _Judge:
         return (images or list(self.spaces))[0]
 
     def _embeddings(self) -> tuple[np.ndarray, np.ndarray, str]:
+        """Estimates N x S x P and truth N x P that retrieval compares, and what they are."""
         guide = self._guide()
         role = self.making.options["guides"][guide]
         source = self.measure.retrieval_from
         if source == "auto":
             source = "refined" if role.startswith("refine.") else "estimate"
         if source == "refined" and role.startswith("refine."):
-            brain = self._mean(self.making.inputs[role].array("test_refined.npy"))
+            brain = self.making.inputs[role].array("test_refined.npy")
         elif source == "contrast":
-            brain = np.asarray(self.making.inputs[f"estimate.{guide}"].array("test_contrast.npy"))
+            brain = self.making.inputs[f"estimate.{guide}"].array("test_contrast.npy")[:, None]
         else:
-            brain, source = self._mean(self.making.inputs[f"estimate.{guide}"].array("test_samples.npy")), "estimate"
+            brain, source = self.making.inputs[f"estimate.{guide}"].array("test_samples.npy"), "estimate"
         truth = self.making.inputs[f"targets.{guide}"].array("tokens.npy")[self.test_rows]
-        return _flat(brain), _flat(truth), f"{guide} guide, {source}"
+        samples = np.asarray(brain, dtype=np.float32).reshape(*brain.shape[:2], -1)
+        return samples, _flat(truth), f"{guide} guide, {source}"
 
     @staticmethod
     def _mean(samples: np.ndarray) -> np.ndarray:
@@ -248,14 +274,11 @@ class _Judge:
     def _nearest_training(self) -> np.ndarray:
         """For each test stimulus the training stimulus whose tokens are nearest to the stage-I estimate."""
         guide = self._guide()
-        estimate = _unit(_flat(self._mean(self.making.inputs[f"estimate.{guide}"].array("test_samples.npy"))))
-        targets = self.making.inputs[f"targets.{guide}"].array("tokens.npy")[self.train_rows]
-        return (estimate @ _unit(_flat(targets)).T).argmax(axis=1)
+        estimate = _flat(self._mean(self.making.inputs[f"estimate.{guide}"].array("test_samples.npy")))
+        targets = self.making.inputs[f"targets.{guide}"].array("tokens.npy")
+        parts = [self.train_rows[i : i + NEAREST_BLOCK] for i in range(0, len(self.train_rows), NEAREST_BLOCK)]
+        return np.concatenate([cosines(estimate, _flat(targets[rows])) for rows in parts], axis=1).argmax(axis=1)
 
 
 def _flat(tokens: np.ndarray) -> np.ndarray:
     return np.asarray(tokens, dtype=np.float32).reshape(len(tokens), -1)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -16,6 +16,8 @@ from bdk.errors import DataError
 if TYPE_CHECKING:
     from bdk.metrics.score import Score
 
+SHOWN_ONCE = "Every stimulus was shown once: signal and noise cannot be told apart."
+
 
 def variance_split(values: np.ndarray, stimuli: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Signal and noise variance of every column, by one-way analysis of variance.
@@ -250,6 +252,6 @@ def _require_repeats(counts: np.ndarray) -> None:
         raise DataError("A noise ceiling needs at least two stimuli.")
     if counts.max() < 2:
         raise DataError(
-            "Every stimulus was shown once: signal and noise cannot be told apart.",
+            SHOWN_ONCE,
             mend="Use the subset of stimuli that were shown two or more times, or report scores without a ceiling.",
         )

@@ -119,6 +119,27 @@ def bootstrap_interval(per_stimulus: np.ndarray, *, level: float = LEVEL, draws:
     return Interval(float(low), float(high), level)
 
 
+def share_interval(per_stimulus: np.ndarray, *, draws: int = 2000, seed: int = 0) -> Interval:
+    """Interval of a share of successes, such as retrieval's.
+
+    A bootstrap of nothing but misses (or hits) knows no spread and would claim certainty; there the exact interval of
+    Clopper and Pearson 1934 is given: no hit among 100 still allows 3.6 %.
+
+    Args:
+        per_stimulus: N probabilities of success, 0..1.
+        draws: resamples.
+        seed: of the resampling.
+
+    Returns:
+        As `bootstrap_interval`.
+    """
+    values = np.asarray(per_stimulus, dtype=np.float64)
+    if len(values) > 1 and (np.all(values == 0) or np.all(values == 1)):
+        ends = stats.binomtest(int(values.sum()), len(values)).proportion_ci(LEVEL, "exact")
+        return Interval(float(ends.low), float(ends.high))
+    return bootstrap_interval(values, draws=draws, seed=seed)
+
+
 def bootstrap_pairs(success: np.ndarray, *, level: float = LEVEL, draws: int = 2000, seed: int = 0) -> Interval:
     """Bootstrap interval of two-way identification, resampling stimuli both as targets and as distractors.
 
@@ -197,8 +218,9 @@ def paired_test(
     """Whether two variants differ on the same stimuli.
 
     Under the null the two reconstructions of a stimulus may be exchanged, so signs of the differences are flipped at
-    random (`scipy.stats.permutation_test`). Exact where each number depends on its own reconstruction alone, as all
-    our per-stimulus numbers do.
+    random (`scipy.stats.permutation_test`). Exact where each number depends on its own reconstruction alone, as those
+    of all image metrics and of image retrieval do. In brain retrieval the other stimuli's estimates are the
+    distractors, so there it is an approximation.
 
     Args:
         a_per_stimulus: N numbers of the first variant.

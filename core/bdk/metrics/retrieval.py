@@ -15,7 +15,7 @@ from scipy.special import gammaln
 
 from bdk.errors import SpecError
 from bdk.metrics.score import Measurement, Score
-from bdk.statistics import assignment_test, bootstrap_interval
+from bdk.statistics import assignment_test, share_interval, variance_parts
 
 TIE_RULE = "a tie with a distractor is a miss"
 
@@ -86,7 +86,7 @@ def retrieve(
     Returns:
         Accuracy 0..1. ``per_stimulus`` is each query's exact chance of success over all pools of that size.
     """
-    cosine = _unit(brain) @ _unit(truth).T
+    cosine = cosines(brain, truth)
     similarity = cosine if finds == "image" else cosine.T  # row = query, column = candidate
     n = len(similarity)
     pool = min(pool, n)
@@ -128,12 +128,33 @@ def _drawn(similarity: np.ndarray, pool: int, draws: int, seed: int) -> float:
     return float(np.mean(hits))
 
 
+def spread_of_samples(
+    samples: np.ndarray, truth: np.ndarray, finds: Literal["image", "brain"], *, pool: int
+) -> dict[str, float | int]:
+    """How much retrieval depends on which prior sample was drawn, apart from which stimuli were shown.
+
+    Args:
+        samples: N x S x P, S estimates of each stimulus.
+        truth: N x P.
+        finds: direction.
+        pool: candidates of each search.
+
+    Returns:
+        ``samples`` (S), ``one_sample`` (mean accuracy of a single sample's estimates) and ``sd_between_samples``
+        (standard deviation of that accuracy if the samples were drawn anew, the stimuli being the same).
+    """
+    apart = [retrieve(one, truth, finds, pool=pool, draws=None, seed=0) for one in np.moveaxis(samples, 1, 0)]
+    values = np.stack([one.per_stimulus for one in apart if one.per_stimulus is not None])
+    sd = variance_parts(values[None]).score_sd
+    return {"samples": len(values), "one_sample": float(values.mean()), "sd_between_samples": sd}
+
+
 def _score(
     name: str, measured: Measurement, finds: Literal["image", "brain"], preset: str, protocol: _Protocol
 ) -> Score:
     exact, fit = measured.per_stimulus, measured.fit
     assert exact is not None and fit is not None
-    interval = bootstrap_interval(exact, seed=protocol.seed)
+    interval = share_interval(exact, seed=protocol.seed)
     details = {
         "pool": min(protocol.pool, len(exact)),
         "draws": protocol.draws if protocol.pool < len(exact) else None,
@@ -165,6 +186,16 @@ def _rows(embeddings: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def cosines(a: np.ndarray, b: np.ndarray, *, block: int = 4096) -> np.ndarray:
+    """Cosine of each row of ``a`` (N x P) with each of ``b`` (M x P), float64; sums over blocks of columns.
+
+    Whole matrices in float64 would take gigabytes for CLIP's 257 tokens.
+    """
+    product, squares = np.zeros((len(a), len(b))), [np.zeros(len(a)), np.zeros(len(b))]
+    for start in range(0, a.shape[1], block):
+        x, y = (np.asarray(side[:, start : start + block], dtype=np.float64) for side in (a, b))
+        product += x @ y.T
+        squares[0] += np.einsum("nd,nd->n", x, x)
+        squares[1] += np.einsum("nd,nd->n", y, y)
+    lengths = [np.maximum(np.sqrt(square), 1e-12) for square in squares]
+    return product / lengths[0][:, None] / lengths[1]

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 from bdk.errors import SpecError
-from bdk.metrics.retrieval import retrieval_scores, retrieve, rivals, success_probability
+from bdk.metrics.retrieval import retrieval_scores, retrieve, rivals, spread_of_samples, success_probability
+from bdk.statistics import share_interval
 
 
 def embeddings(n: int, width: int = 12, noise: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +96,49 @@ def test_a_planted_effect_has_a_small_p_value_and_noise_has_not():
     assert retrieval_scores(brain, truth)["image_retrieval"].p_value < 0.01
     noise = np.random.default_rng(7).normal(size=truth.shape)
     assert retrieval_scores(noise, truth)["image_retrieval"].p_value > 0.05
+
+
+def test_no_hit_at_all_is_no_certainty():
+    """Clopper and Pearson: none of 50 still allows 7.1 %."""
+    truth = np.eye(50)
+    scores = retrieval_scores(np.roll(truth, 1, axis=0), truth)["image_retrieval"]
+    assert (scores.value, scores.low) == (0.0, 0.0) and scores.high == pytest.approx(0.0711, abs=1e-4)
+    perfect = retrieval_scores(truth, truth)["image_retrieval"]
+    assert (perfect.value, perfect.high) == (1.0, 1.0) and perfect.low == pytest.approx(1 - 0.0711, abs=1e-4)
+
+
+@pytest.mark.parametrize("finds", ["image", "brain"])
+def test_the_interval_covers_the_value_of_other_test_sets(finds):
+    """Distractors are drawn anew with the stimuli, and some draw all queries to themselves."""
+
+    def measured(seed: int):
+        brain, truth = embeddings(60, width=20, noise=2.0, seed=seed)
+        hub = np.random.default_rng(0).normal(size=20)
+        return retrieve(brain + np.random.default_rng(seed).normal(size=(60, 1)) * hub, truth, finds, **protocol)
+
+    protocol = {"pool": 30, "draws": None, "seed": 0}
+    goal = np.mean([measured(seed).value for seed in range(1000, 1150)])
+    covered = 0
+    for seed in range(150):
+        interval = share_interval(measured(seed).per_stimulus, draws=400, seed=seed)
+        covered += interval.low <= goal <= interval.high
+    assert 0.90 <= covered / 150 <= 0.99
+
+
+def test_the_spread_between_prior_samples_is_told_apart_from_that_between_stimuli():
+    brain, truth = embeddings(60, noise=1.5)
+    alike = np.repeat(brain[:, None], 4, axis=1)
+    same = spread_of_samples(alike, truth, "image", pool=60)
+    assert same["sd_between_samples"] == pytest.approx(0.0, abs=1e-9) and same["samples"] == 4
+    assert same["one_sample"] == pytest.approx(retrieval_scores(brain, truth)["image_retrieval"].value)
+    # independent samples: accuracies of whole sets of samples spread as predicted from one set
+    noise = np.random.default_rng(1).normal(size=(60, 4, truth.shape[1]))
+    drawn = spread_of_samples(truth[:, None] + 1.5 * noise, truth, "image", pool=60)
+    values = []
+    for seed in range(40):
+        again = truth + 1.5 * np.random.default_rng(seed + 9).normal(size=truth.shape)
+        values.append(retrieve(again, truth, "image", pool=60, draws=None, seed=0).value)
+    assert drawn["sd_between_samples"] == pytest.approx(np.std(values), rel=0.5)
 
 
 def test_token_tensors_are_flattened():
