@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bdk.canonical import digest
+from bdk.arrays import new_array
+from bdk.canonical import digest, file_digest
 
 VERSION = 1
 """Raise when preprocessing or extraction changes."""
 
 
 class FeatureCache:
-    """A folder of ``<key>.npy`` files, float32 N x d, read as memory maps.
+    """A folder of ``<key>.npy`` files, float32 N x d, read as memory maps; each beside its checksum.
 
     Args:
         folder: where; None for a temporary folder that goes with `close`.
@@ -27,17 +28,24 @@ class FeatureCache:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="bdk-features-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._checked: set[str] = set()
 
     def get(self, key: str) -> np.ndarray | None:
-        """The features of that key, or None; an unreadable file is dropped and made again."""
-        path = self.folder / f"{key}.npy"
-        if not path.exists():
-            return None
+        """The features of that key, or None; a file that is not as it was written is dropped and made again."""
+        path, seal = self._files(key)
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            if key not in self._checked and file_digest(path) != seal.read_text():
+                raise ValueError("another checksum")
+            features = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError):
             path.unlink(missing_ok=True)
             return None
+        self._checked.add(key)
+        return features
+
+    def _files(self, key: str) -> tuple[Path, Path]:
+        """The file of a key, and the one that holds its checksum."""
+        return self.folder / f"{key}.npy", self.folder / f"{key}.sha256"
 
     def make(
         self, keys: Mapping[str, str], rows: int, batches: Callable[[], Iterator[tuple[int, Mapping[str, np.ndarray]]]]
@@ -67,11 +75,13 @@ class FeatureCache:
                 for layer, block in features.items():
                     if layer not in maps:
                         shape = (rows, block.shape[1])
-                        maps[layer] = np.lib.format.open_memmap(asides[layer], mode="w+", dtype=np.float32, shape=shape)
+                        maps[layer] = new_array(asides[layer], np.float32, shape)
                     maps[layer][start : start + len(block)] = block
             for layer, features in maps.items():
                 features.flush()
-                asides[layer].replace(self.folder / f"{keys[layer]}.npy")
+                path, seal = self._files(keys[layer])
+                seal.write_text(file_digest(asides[layer]))
+                asides[layer].replace(path)
         finally:
             for aside in asides.values():
                 aside.unlink(missing_ok=True)

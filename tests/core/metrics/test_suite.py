@@ -10,6 +10,7 @@ import torch
 from bdk.errors import DataError, UnknownNameError
 from bdk.metrics import NetworkSet, Score, score_images
 from bdk.metrics.baselines import CHANCE, MEAN, NEAREST, baseline_scores, mean_image, nearest_training_images
+from bdk.metrics.feature_cache import FeatureCache
 from bdk.metrics.modules import PixCorr
 from bdk.metrics.presets import BRAIN_DIFFUSER, MINDEYE
 
@@ -87,7 +88,28 @@ def test_a_damaged_cache_file_is_made_again(stimuli, reconstructions, networks, 
 
 def test_the_cache_holds_whole_files_only(stimuli, reconstructions, networks, tmp_path):
     score_images(stimuli, reconstructions, networks=networks, metrics=FAST, feature_cache=tmp_path)
-    assert all(path.suffix == ".npy" and not path.name.startswith(".") for path in tmp_path.iterdir())
+    names = {path.name for path in tmp_path.iterdir()}
+    features = {name.removesuffix(".npy") for name in names if name.endswith(".npy")}
+    assert features and names == {f"{key}{suffix}" for key in features for suffix in (".npy", ".sha256")}
+
+
+@pytest.mark.parametrize("how", ["flipped bit", "cut short", "without its checksum"])
+def test_features_that_are_not_as_they_were_written_are_made_again(tmp_path, how):
+    block = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+    def make():
+        return FeatureCache(tmp_path).make({"a": "key"}, 3, lambda: iter([(0, {"a": block})]))["a"]
+
+    make()
+    path = tmp_path / "key.npy"
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    if how == "without its checksum":
+        (tmp_path / "key.sha256").unlink()
+    else:
+        path.write_bytes(content if how == "flipped bit" else content[:-1])
+    assert FeatureCache(tmp_path).get("key") is None
+    assert np.array_equal(make(), block)
 
 
 def test_the_mean_image_is_seen_once(stimuli, networks):
