@@ -128,15 +128,9 @@ class Store:
                 if found is not None:
                     return found, False
                 return self._build(key, recipe, builder), True
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ArtifactError(
-                    f"The disk is full: {error}", where=str(self.root), mend="Free space, or choose --store elsewhere."
-                ) from error
-            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
-                raise ArtifactError(
-                    f"The store cannot be written: {error}", where=str(self.root), mend="Choose --store elsewhere."
-                ) from error
+        except Exception as error:
+            if told := _store_fault(error, self.root):
+                raise told from error
             raise
 
     def trust(self, keys: Iterable[str]) -> None:
@@ -196,6 +190,24 @@ def _fault(folder: Path, key: str) -> str:
         if file_digest(path) != entry["sha256"]:
             return f"{name} has another checksum"
     return ""
+
+
+def _store_fault(error: Exception, root: Path) -> ArtifactError | None:
+    """The error to tell if it was the store's disk that failed; None for a fault of the step itself."""
+    if is_full(error):
+        mend = "Free space and run the same command again, or choose --store elsewhere."
+        return ArtifactError(f"The disk is full: {error}", where=str(root), mend=mend)
+    denied = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR)
+    if denied and Path(os.fsdecode(error.filename or root)).is_relative_to(root):  # type: ignore[attr-defined]
+        return ArtifactError(f"The store cannot be written: {error}", where=str(root), mend="Choose --store elsewhere.")
+    return None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk had no room; libraries that write by themselves say so in words alone."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, ArtifactError)
 
 
 def _flush(folder: Path) -> None:

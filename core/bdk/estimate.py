@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from bdk.arrays import new_array
 from bdk.canonical import derive_seed
 from bdk.checkpoints import find, load_into
 from bdk.contexts import EncoderContext, PriorContext
@@ -276,7 +277,7 @@ def _write(making: Making, name: str, batches: Iterator[Tensor], total: int) -> 
             )
         if store is None:
             shape = (total, *batch.shape[1:])
-            store = np.lib.format.open_memmap(making.out / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+            store = new_array(making.out / f"{name}.npy", np.float32, shape)
         store[place : place + len(batch)] = batch.numpy()
         place += len(batch)
     assert store is not None and place == total

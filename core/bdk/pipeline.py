@@ -79,10 +79,6 @@ def make_step(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple
     except BdkError as error:
         crew().say({"failed": [error.what, error.where, error.mend]})
         raise
-    except OSError as error:
-        if crew().count > 1:
-            raise SystemExit(f"The leading process failed alone: {error}") from error
-        raise
     crew().say({"failed": None})
     return result
 
@@ -121,8 +117,6 @@ def _make(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple[Art
         return store.make(step.key, step.recipe(), builder)
     except BdkError as error:
         error.where = error.where or f"step {step.label}"
-        raise
-    except (OSError, KeyboardInterrupt):
         raise
     except Exception as error:
         raise StepFailedError(

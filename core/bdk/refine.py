@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bdk.arrays import new_array
 from bdk.artifacts import Artifact
 from bdk.canonical import derive_seed
 from bdk.contexts import FusionContext
@@ -150,7 +151,7 @@ def _write_refined(making: Making, fusion: Any, neighbourhood: Neighbourhood) ->
     n, s = samples.shape[:2]
     flat = samples.reshape(n * s, *samples.shape[2:])
     ids = neighbourhood.of("test", s)
-    store = np.lib.format.open_memmap(making.out / "test_refined.npy", mode="w+", dtype=np.float32, shape=samples.shape)
+    store = new_array(making.out / "test_refined.npy", np.float32, samples.shape)
     refined = store.reshape(flat.shape)
     for start in range(0, n * s, BATCH):
         p = torch.from_numpy(np.array(flat[start : start + BATCH], dtype=np.float32))

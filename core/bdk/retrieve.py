@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bdk.arrays import new_array
 from bdk.contexts import RetrieverContext
 from bdk.galleries.keys import pooled_key
 from bdk.making import Making
@@ -129,9 +130,7 @@ def reranked(tokens: torch.Tensor, found: Any, candidates: torch.Tensor, k: int)
 def _save_tokens(making: Making, retriever: Any, unique: np.ndarray) -> None:
     guide = making.options["guide"]
     space = space_from(making.options["spaces"][guide])
-    store = np.lib.format.open_memmap(
-        making.out / "tokens.npy", mode="w+", dtype=np.float32, shape=(len(unique), space.tokens, space.dim)
-    )
+    store = new_array(making.out / "tokens.npy", np.float32, (len(unique), space.tokens, space.dim))
     for start in range(0, len(unique), BATCH):
         ids = torch.from_numpy(unique[start : start + BATCH].astype(np.int64))[:, None]
         store[start : start + BATCH] = retriever.fetch(ids, guide)[:, 0].numpy()

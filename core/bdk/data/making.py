@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bdk.arrays import new_array
 from bdk.data.brain_data import BrainData
 from bdk.data.checks import require_finite, varying_voxels
 from bdk.errors import DataError
@@ -69,9 +70,7 @@ def _save_images(making: Making, data: BrainData) -> None:
         return
     total = len(data.images)
     first = data.images.batch(np.arange(min(1, total)))
-    store = np.lib.format.open_memmap(
-        making.out / "images.npy", mode="w+", dtype=np.uint8, shape=(total, *first.shape[1:])
-    )
+    store = new_array(making.out / "images.npy", np.uint8, (total, *first.shape[1:]))
     for start in range(0, total, BATCH):
         rows = np.arange(start, min(start + BATCH, total))
         store[rows] = data.images.batch(rows)

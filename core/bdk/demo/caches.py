@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bdk.arrays import new_array
 from bdk.demo.clip import TinyClip
 from bdk.demo.dataset import training_pictures
 from bdk.demo.files import SHIPPED
@@ -28,7 +29,7 @@ def _fill(path: Path, pictures: np.ndarray, encode: Callable[[np.ndarray], Tenso
     if not path.exists():
         first = encode(pictures[:2])
         aside = path.with_suffix(f".{os.getpid()}.tmp")
-        rows = np.lib.format.open_memmap(aside, "w+", np.float16, (len(pictures), *first.shape[1:]))
+        rows = new_array(aside, np.float16, (len(pictures), *first.shape[1:]))
         for start in range(0, len(pictures), _CHUNK):
             rows[start : start + _CHUNK] = encode(pictures[start : start + _CHUNK]).half().numpy()
         rows.flush()

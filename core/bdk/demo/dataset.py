@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bdk.arrays import new_array
 from bdk.demo.captions import captions, language_of
 from bdk.demo.scenes import Scene, render, scenes
 from bdk.demo.tokenizer import CONTEXT, tokenize
@@ -56,7 +57,7 @@ def training_pictures(folder: Path, n: int, workers: int = 2) -> np.ndarray:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         aside = folder / f"pictures-{n}.{os.getpid()}.tmp"
-        pictures = np.lib.format.open_memmap(aside, "w+", np.uint8, (n, 64, 64, 3))
+        pictures = new_array(aside, np.uint8, (n, 64, 64, 3))
         done = 0
         for part in _rendered(training_scenes(n), workers):
             pictures[done : done + len(part)] = part

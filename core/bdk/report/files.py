@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from bdk.artifacts import is_full
+from bdk.errors import ArtifactError
+
 
 def write_whole(path: Path, content: bytes | str) -> Path:
-    """Write a file so that a reader, or a kill, sees the old contents or the new ones, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a reader, or a kill, sees the old contents or the new ones, never a part.
+
+    Raises:
+        ArtifactError: the disk is full, or the folder cannot be written.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        what = "The disk is full" if is_full(error) else "A file of the run folder cannot be written"
+        mend = "Make room, then run the same command again: what is in the store is not made twice."
+        raise ArtifactError(f"{what}: {error}", where=str(path), mend=mend) from error
     return path
 
 

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from bdk.arrays import new_array
 from bdk.making import Making
 from bdk.plan import space_from
 from bdk.targets import backbone
@@ -27,9 +28,7 @@ def make(making: Making) -> None:
     source = index["captions"] if space.modality == "text" else data.array("images.npy")
     total = len(source)
     dtype = np.float16 if total * space.size * 4 > HALF_ABOVE else np.float32
-    tokens = np.lib.format.open_memmap(
-        making.out / "tokens.npy", mode="w+", dtype=dtype, shape=(total, space.tokens, space.dim)
-    )
+    tokens = new_array(making.out / "tokens.npy", dtype, (total, space.tokens, space.dim))
     for start in range(0, total, BATCH):
         part = source[start : start + BATCH]
         batch = [tuple(texts) for texts in part] if space.modality == "text" else np.array(part)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from bdk import arrays
+
 
 def new_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
     """An array file of full size, made aside and renamed, so that a file that is there is whole."""
     aside = path.with_suffix(".new")
-    array = np.lib.format.open_memmap(aside, "w+", dtype, shape)
+    array = arrays.new_array(aside, dtype, shape)
     array.flush()
     del array
     aside.replace(path)
