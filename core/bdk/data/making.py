@@ -15,6 +15,8 @@ from bdk.making import Making
 from bdk.registry import config_class, resolve
 
 BATCH = 256
+VOXELS_AT_ONCE = 1024
+"""So that the reliability of 25,000 trials takes about 1 GB at a time."""
 
 
 def make(making: Making) -> None:
@@ -86,7 +88,11 @@ def _save_reliability(making: Making, data: BrainData) -> None:
     repeated = trained[data.repeats[trained] >= 2]
     if len(repeated) >= 2:
         trials, position = data.trials_of(repeated)
-        np.save(making.out / "ncsnr.npy", ncsnr(data.gather(trials), repeated[position]))
+        columns = (slice(start, start + VOXELS_AT_ONCE) for start in range(0, data.voxels, VOXELS_AT_ONCE))
+        found = [
+            ncsnr(np.asarray(data.betas[:, part], dtype=np.float32)[trials], repeated[position]) for part in columns
+        ]
+        np.save(making.out / "ncsnr.npy", np.concatenate(found))
     showings = int(data.repeats[tested].min())
     if showings >= 2:
         np.save(making.out / "test_repeats.npy", np.stack([data.repeat(tested, r) for r in range(showings)], axis=1))

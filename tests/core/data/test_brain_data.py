@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from bdk.data import ArrayImages, BrainData, described
+from bdk.data import ArrayImages, BrainData, described, making
 from bdk.data.zscore import zscored
 from bdk.errors import DataError
+from bdk.noise_ceiling import ncsnr
 
 STIMULI, VOXELS = 6, 5
 SHOWN = np.array([3, 0, 1, 3, 5, 0, 3, 1])
@@ -53,6 +56,14 @@ def test_averages_of_many_rows_do_not_depend_on_the_block_size(monkeypatch):
     whole = data.averaged(data.rows("train"))
     monkeypatch.setattr("bdk.data.brain_data.ROWS_AT_ONCE", 2)
     np.testing.assert_array_equal(data.averaged(data.rows("train")), whole)
+
+
+def test_reliability_is_that_of_all_voxels_at_once_however_few_are_read_at_a_time(tmp_path, monkeypatch):
+    data = small()
+    monkeypatch.setattr(making, "VOXELS_AT_ONCE", 2)
+    making._save_reliability(SimpleNamespace(out=tmp_path), data)
+    trials, position = data.trials_of(np.array([0, 1]))  # the training stimuli that were shown twice
+    np.testing.assert_array_equal(np.load(tmp_path / "ncsnr.npy"), ncsnr(data.gather(trials), position))
 
 
 def test_a_region_is_averaged_alone_and_unions_are_written_with_a_plus():
