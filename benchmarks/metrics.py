@@ -39,7 +39,7 @@ def features(n: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Rectified features of stimuli and reconstructions, float32."""
     generator = np.random.default_rng(0)
     stimuli = generator.standard_normal((n, width), dtype=np.float32)
-    reconstructions = generator.standard_normal((n, width), dtype=np.float32) * 25
+    reconstructions = generator.standard_normal((n, width), dtype=np.float32) * 150
     reconstructions += stimuli
     return np.maximum(stimuli, 0, out=stimuli), np.maximum(reconstructions, 0, out=reconstructions)
 
