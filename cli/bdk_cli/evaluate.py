@@ -26,7 +26,10 @@ def evaluate(
         str, typer.Option("--networks", help="published: local weights (bdk weights list); demo: labelled stand-ins.")
     ] = "published",
     pair: Annotated[str, typer.Option("--pair", help="name, order, or auto: by name for folders.")] = "auto",
-    training: Annotated[Path | None, typer.Option("--training", help="Training stimuli, for the mean row.")] = None,
+    training: Annotated[
+        Path | None,
+        typer.Option("--training", help="Training stimuli: for rows of their mean and nearest, and an audit."),
+    ] = None,
     reconstructions_key: Annotated[str, typer.Option("--reconstructions-key", help="Array in a file of several.")] = "",
     stimuli_key: Annotated[str, typer.Option("--stimuli-key", help="Array in a file of several.")] = "",
     oracle: Annotated[
@@ -76,6 +79,8 @@ def _show(found, written: list[Path]) -> None:
     typer.echo(f"{stamps['test_set']}; paired by {stamps['paired_by']}; preset {stamps['preset']}")
     if stamps["candidates"] > 1:
         typer.echo(f"{stamps['candidates']} candidates of each stimulus, scored apart and averaged")
+    if "training" in stamps:
+        typer.echo(stamps["training"])
     typer.echo("\n".join(score_lines(found.scores)))
     for row, scores in found.baselines.items():
         values = "  ".join(f"{name} {score.printed()}" for name, score in scores.items() if score.value is not None)

@@ -11,17 +11,27 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from bdk.errors import DataError, SpecError
-from bdk.metrics.baselines import CHANCE, chance_row, mean_image
-from bdk.metrics.files import FilePictures, open_pictures
+from bdk.leakage import Audit, near_duplicates, perceptual_hashes
+from bdk.metrics.baselines import CHANCE, chance_row, chosen, mean_image
+from bdk.metrics.correlation import cross_correlation
+from bdk.metrics.files import open_pictures
 from bdk.metrics.grid import picture_grid
 from bdk.metrics.networks import NetworkSet
 from bdk.metrics.pairing import Paired, Pairing, pair
+from bdk.metrics.resize import resize
 from bdk.metrics.score import Score
 from bdk.metrics.sources import Pictures, Repeated
 from bdk.metrics.suite import score_images
 
 MEAN_OF_TRAINING, MEAN_OF_STIMULI = "mean image (training)", "mean image (of these stimuli)"
+NEAREST_TO_MADE = "nearest training image (to the reconstruction)"
+THUMB = 32
+"""Side of the copies by which a reconstruction's nearest training image is found."""
+MEAN_SIDE = 256
+"""Largest side of the mean image, which is smooth anyway."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,9 @@ def evaluate(
         metrics: names; by default the eight of Table 1.
         networks: ``published`` (local weights manifest), ``demo`` (labelled stand-ins), or a set of one's own.
         how: pair by ``name``, by ``order``, or by name if both are folders (``auto``).
-        training: training stimuli, for the mean-image row; without them the mean of the stimuli themselves is used.
+        training: training stimuli, for the rows of the mean image and of the training image nearest to each
+            reconstruction; test stimuli that have a near-duplicate among them are reported. Without them the mean
+            image is that of the stimuli themselves.
         reconstructions_key: array of a file that holds several.
         stimuli_key: the same for the stimuli.
         seed: of intervals and tests.
@@ -101,10 +113,17 @@ def evaluate(
     }
     scores = score_images(paired.stimuli, paired.reconstructions, **options)
     scores = {name: score.stamped(*stamps) for name, score in scores.items()}
-    label, blank = _blank(paired, training)
-    mean_row = score_images(paired.stimuli, blank, **options)
-    baselines = {CHANCE: chance_row(scores), label: mean_row}
-    return Evaluation(scores, baselines, _stamps(paired, reconstructions, stimuli, preset, stamps), paired)
+    facts = _stamps(paired, reconstructions, stimuli, preset, stamps)
+    known = None if training is None else open_pictures(training, "training stimuli")
+    baselines = {CHANCE: chance_row(scores)}
+    if known is None:
+        baselines[MEAN_OF_STIMULI] = score_images(paired.stimuli, _blank(paired.stimuli, paired), **options)
+    else:
+        baselines[MEAN_OF_TRAINING] = score_images(paired.stimuli, _blank(known, paired), **options)
+        nearest = chosen(known, nearest_to_made(paired, known))
+        baselines[NEAREST_TO_MADE] = score_images(paired.stimuli, nearest, **options)
+        facts["training"] = _audit(paired.stimuli, known).summary()
+    return Evaluation(scores, baselines, facts, paired)
 
 
 def write(evaluation: Evaluation, out: Path | str) -> list[Path]:
@@ -152,11 +171,32 @@ def _networks(networks: str | NetworkSet, device: str) -> NetworkSet:
     return NetworkSet.demo(device) if networks == "demo" else NetworkSet.from_manifest(device=device)
 
 
-def _blank(paired: Paired, training: Path | str | None) -> tuple[str, Repeated]:
-    source = paired.stimuli if training is None else open_pictures(training, "training stimuli")
-    side = 256 if isinstance(source, FilePictures) else None
-    label = MEAN_OF_STIMULI if training is None else MEAN_OF_TRAINING
-    return label, Repeated(mean_image(source, side), len(paired.stimuli))
+def _blank(source: Pictures, paired: Paired) -> Repeated:
+    side = min(MEAN_SIDE, max(source.picture(0).shape[-2:]))
+    return Repeated(mean_image(source, side), len(paired.stimuli))
+
+
+def nearest_to_made(paired: Paired, training: Pictures) -> np.ndarray:
+    """Row of the training picture that correlates best with each reconstruction, in small copies.
+
+    What the reconstructions are worth as mere queries into the training set; the stimuli are not looked at.
+    """
+    made = _thumbs(paired.reconstructions).reshape(len(paired.stimuli), paired.candidates, -1).mean(axis=1)
+    fit = cross_correlation(made, _thumbs(training))
+    return np.nan_to_num(fit, nan=-1.0).argmax(axis=1)
+
+
+def _thumbs(pictures: Pictures) -> np.ndarray:
+    """Small copies, N x (3 * 32 * 32)."""
+    rows = [resize(pictures.picture(i)[None], THUMB, "area").flatten().numpy() for i in range(len(pictures))]
+    return np.stack(rows)
+
+
+def _audit(stimuli: Pictures, training: Pictures) -> Audit:
+    sides = [
+        perceptual_hashes(pictures.picture(i).numpy() for i in range(len(pictures))) for pictures in (stimuli, training)
+    ]
+    return near_duplicates(where="training stimuli", test_hashes=sides[0], other_hashes=sides[1])
 
 
 def _stamps(
