@@ -33,7 +33,7 @@ NO_SIGNAL = [
     ("decoder", "nearest"),
     ("guides", '["image"]'),
     ("select.candidates", "4"),
-    ("measure.metrics", '["clip", "pixcorr", "image_retrieval"]'),
+    ("measure.metrics", '["clip", "image_retrieval"]'),
 ]
 
 

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,11 @@ def _npz(path: Path, label: str, key: str) -> Pictures:
         raise unreadable(path, error) from error
     rows = _rows_of(array, Path(unpacked.name))
     # the unpacked file lives as long as something reads from it
-    return StoredPictures(lambda index, _file=unpacked: rows(index), array.shape, path, label)
+    return StoredPictures(partial(_read_from, unpacked, rows), array.shape, path, label)
+
+
+def _read_from(_file: Any, rows: Callable[[int], Any], index: int) -> Any:
+    return rows(index)
 
 
 def _unpacked(archive: zipfile.ZipFile, member: str, path: Path) -> Any:

@@ -6,6 +6,8 @@ are thrown away. Here one N x M product is formed from blocks of features, so th
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 
 from bdk.metrics.pixcorr import is_flat, pixcorr
@@ -35,6 +37,8 @@ def cross_correlation(a: np.ndarray, b: np.ndarray, *, block: int = BLOCK) -> np
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"matrices {a.shape} and {b.shape} do not have the same number of features")
+    if len(b) > 1 and b.strides[0] == 0:  # one row, as often as there are stimuli
+        return np.repeat(cross_correlation(a, b[:1], block=block), len(b), axis=1)
     width = a.shape[1]
     dtype = np.float64 if width <= DOUBLE_BELOW else np.float32
     product = np.zeros((len(a), len(b)))
@@ -43,6 +47,8 @@ def cross_correlation(a: np.ndarray, b: np.ndarray, *, block: int = BLOCK) -> np
         parts = [np.asarray(m[:, start : start + block], dtype=dtype) for m in (a, b)]
         centred = [sums.take(part) for sums, part in zip(rows, parts, strict=True)]
         product += centred[0] @ centred[1].T
+        _leave(a)
+        _leave(b)
     mean_a, mean_b = rows[0].offsets(), rows[1].offsets()
     product += (mean_a * rows[0].counts) @ mean_b.T
     length = np.sqrt(np.outer(rows[0].squares(), rows[1].squares()))
@@ -66,6 +72,14 @@ def paired_correlation(a: np.ndarray, b: np.ndarray, *, rows_at_once: int = 64) 
     return np.concatenate(
         [pixcorr(np.asarray(a[i : i + rows_at_once]), np.asarray(b[i : i + rows_at_once])) for i in steps]
     )
+
+
+def _leave(matrix: np.ndarray) -> None:
+    """Give the pages of a read-only memory map back; they would count as this process' memory until it ends."""
+    if isinstance(matrix, np.memmap) and matrix.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        held = getattr(matrix, "_mmap", None)
+        if held is not None:
+            held.madvise(mmap.MADV_DONTNEED)
 
 
 class _RowSums:

@@ -36,6 +36,23 @@ def test_cross_correlation_does_not_depend_on_the_block(block):
     assert np.allclose(cross_correlation(a, b, block=block), cross_correlation(a, b), atol=1e-12)
 
 
+@pytest.mark.parametrize("candidate", [None, 1])
+def test_cross_correlation_of_a_mapped_file_is_that_of_its_numbers(tmp_path, candidate):
+    a, b = features(12, 9000, seed=3)
+    stored = b if candidate is None else np.stack([-b, b], axis=1)
+    np.save(tmp_path / "b.npy", stored)
+    mapped = np.load(tmp_path / "b.npy", mmap_mode="r")
+    mapped = mapped if candidate is None else mapped[:, candidate]
+    assert np.array_equal(cross_correlation(a, mapped), cross_correlation(a, b))
+    assert np.array_equal(mapped, b)  # and it can still be read
+
+
+def test_cross_correlation_of_one_row_repeated_is_that_of_the_row():
+    a, b = features(12, 60, seed=4)
+    repeated = np.broadcast_to(b[:1], (12, 60))
+    assert np.allclose(cross_correlation(a, repeated), cross_correlation(a, np.array(repeated)), atol=1e-12)
+
+
 def test_cross_correlation_survives_a_mean_a_million_times_the_spread():
     a, b = features(20, 3000, seed=2)
     expected = np.corrcoef(a.astype(np.float64), b.astype(np.float64))[:20, 20:]
