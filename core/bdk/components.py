@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+if TYPE_CHECKING:
+    from bdk.options import Config as Config
+    from bdk.options import DecoderConfig as DecoderConfig
 
 FAMILIES = ("encoder", "prior", "retriever", "fusion", "decoder")
 Family = Literal["encoder", "prior", "retriever", "fusion", "decoder"]
 FitMode = Literal["none", "closed_form", "gradient"]
-
-
-class Config(BaseModel):
-    """Base of every options class: frozen, unknown keys refused, each field documented by the line under it.
-
-    A field made with ``Field(default, json_schema_extra={"quick": value})`` takes ``value`` under ``--quick``
-    unless the user set it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    needs_neighbours: ClassVar[bool] = True
-    """Fusion modules: whether a spec without a retriever is refused. False for controls that ignore neighbours."""
-
-
-class DecoderConfig(Config):
-    """Base of decoder options: says, as plain data, in which space each of its guides lives."""
-
-    required: ClassVar[tuple[str, ...]] = ()
-    """Guides without which the decoder cannot work."""
-
-    def spaces(self) -> dict[str, str]:
-        """Space id of every guide the decoder understands, by guide name; none: whatever the data gives."""
-        raise NotImplementedError("a decoder's config says its spaces")
-
-    def uses_neighbours(self) -> bool:
-        """Whether the decoder also wants the ids of the retrieved items (as `nearest` does)."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -131,3 +105,12 @@ class SpecInfo:
     resource: str
     summary: str
     distribution: str = ""
+
+
+def __getattr__(name: str) -> Any:
+    """`Config` and `DecoderConfig`, when first asked for: what lists parts need not wait for pydantic."""
+    if name not in ("Config", "DecoderConfig"):
+        raise AttributeError(f"module 'bdk.components' has no attribute {name!r}")
+    from bdk import options
+
+    return getattr(options, name)

@@ -16,12 +16,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
-from bdk.components import ComponentInfo, Config, DatasetInfo
+from bdk.components import ComponentInfo, DatasetInfo
 from bdk.registry import config_class
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from bdk.options import Config
 
 _BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
 
@@ -92,7 +95,7 @@ def _toml(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, Config) else str(value)
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
 
 
 def docstring(target: str) -> str:

@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bdk import discovery
-from bdk.components import FAMILIES, ComponentInfo, Config, DatasetInfo, MetricInfo, SpecInfo
+from bdk.components import FAMILIES, ComponentInfo, DatasetInfo, MetricInfo, SpecInfo
 from bdk.discovery import OWN, Broken, Notice, Offer, Plugin, Taken
 from bdk.errors import BdkError, MissingExtraError, PluginError, UnknownNameError
 from bdk.spaces import Space
+
+if TYPE_CHECKING:
+    from bdk.options import Config
 
 __all__ = ["OWN", "Registry", "build", "config_class", "forget", "load", "owner_of", "resolve"]
 

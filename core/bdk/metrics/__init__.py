@@ -1,19 +1,18 @@
-"""Metrics of reconstructions, with everything a number needs to be trusted. Importing this package loads no torch."""
+"""Metrics of reconstructions, with everything a number needs to be trusted. Importing this package loads no torch and no numpy."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bdk.metrics.presets import PRESETS
-from bdk.metrics.score import Measurement, Score
-
 if TYPE_CHECKING:
     from bdk.metrics.baselines import baseline_scores
     from bdk.metrics.feature_network import FeatureNetwork
     from bdk.metrics.modules import FeatureMetric, ImageMetric
     from bdk.metrics.networks import NetworkSet
+    from bdk.metrics.presets import PRESETS
     from bdk.metrics.retrieval import retrieval_scores
+    from bdk.metrics.score import Measurement, Score
     from bdk.metrics.suite import TABLE_1, TABLE_2, score_images
 
 __all__ = [
@@ -35,7 +34,10 @@ _HOMES = {
     "FeatureMetric": "modules",
     "FeatureNetwork": "feature_network",
     "ImageMetric": "modules",
+    "Measurement": "score",
     "NetworkSet": "networks",
+    "PRESETS": "presets",
+    "Score": "score",
     "TABLE_1": "suite",
     "TABLE_2": "suite",
     "baseline_scores": "baselines",
@@ -45,7 +47,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs torch when it is first asked for."""
+    """Load what is asked for, when it is first asked for."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
