@@ -1,6 +1,6 @@
 """Two-way identification and a whole metric table, against what published evaluation scripts do.
 
-    python benchmarks/metrics.py [--quick]
+    python benchmarks/metrics.py [--quick] [--part two-way|table]
 
 Both sides run in turns in one process on one thread; CPU time, median and minimum of the turns. Counts of pictures
 that go through networks are exact. Memory is the peak of what numpy allocates beyond the features themselves.
@@ -140,15 +140,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer turns")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--part", choices=["two-way", "table"], help="one comparison alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        if options.quick:
-            compare_two_way(300, 20_000, 3)
-            compare_table(3, 16, 2)
-        else:
-            compare_two_way(982, 57_600, options.turns)
-            compare_table(6, 32, 3)
+        if options.part != "table":
+            compare_two_way(*((300, 20_000, 3) if options.quick else (982, 57_600, options.turns)))
+        if options.part != "two-way":
+            compare_table(*((3, 8, 2) if options.quick else (6, 12, 3)))
 
 
 if __name__ == "__main__":
