@@ -104,6 +104,9 @@ def evaluate(
     paired = pair(reconstructions, stimuli, how, reconstructions_key=reconstructions_key, stimuli_key=stimuli_key)
     _check(paired.stimuli)
     _check(paired.reconstructions)
+    known = None if training is None else open_pictures(training, "training stimuli")
+    if known is not None:
+        _check(known)
     options: dict[str, Any] = {
         "preset": preset,
         "networks": _networks(networks, device),
@@ -114,7 +117,6 @@ def evaluate(
     scores = score_images(paired.stimuli, paired.reconstructions, **options)
     scores = {name: score.stamped(*stamps) for name, score in scores.items()}
     facts = _stamps(paired, reconstructions, stimuli, preset, stamps)
-    known = None if training is None else open_pictures(training, "training stimuli")
     baselines = {CHANCE: chance_row(scores)}
     if known is None:
         baselines[MEAN_OF_STIMULI] = score_images(paired.stimuli, _blank(paired.stimuli, paired), **options)
