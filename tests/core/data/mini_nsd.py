@@ -16,6 +16,7 @@ import numpy as np
 from scipy.io import savemat
 
 TRIALS, SESSIONS, IMAGES = 750, 40, 73_000
+ATLASES = {"streams": 7, "prf-visualrois": 7, "floc-faces": 5, "floc-places": 3, "floc-bodies": 4, "floc-words": 5}
 
 
 @dataclass
@@ -91,12 +92,14 @@ def _design(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _regions(rng: np.random.Generator, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-    """`nsdgeneral` and two atlases; -1 outside a made-up cortex, as in NSD's files."""
+    """`nsdgeneral` and all atlases with so many labels; -1 outside a made-up cortex, as in NSD's files."""
     cortex = rng.random(shape) < 0.7
     return {
         "nsdgeneral": np.where(cortex, (rng.random(shape) < 0.6).astype(int), -1).astype(np.int16),
-        "streams": np.where(cortex, rng.integers(0, 8, shape), -1).astype(np.int16),
-        "prf-visualrois": np.where(cortex, rng.integers(0, 8, shape), -1).astype(np.int16),
+        **{
+            name: np.where(cortex, rng.permutation(cortex.size).reshape(shape) % (count + 1), -1).astype(np.int16)
+            for name, count in ATLASES.items()
+        },
     }
 
 

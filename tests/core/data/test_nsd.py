@@ -56,14 +56,23 @@ def test_the_splits_have_the_published_sizes_and_hold_the_shared_images(tree, pr
     assert (wide.repeats == 3).all() and narrow.repeats.min() == 1
 
 
+ATLASES = {
+    "streams": "early midventral midlateral midparietal ventral lateral parietal",
+    "prf-visualrois": "V1v V1d V2v V2d V3v V3d hV4",
+    "floc-faces": "OFA FFA-1 FFA-2 mTL-faces aTL-faces",
+    "floc-places": "OPA PPA RSC",
+    "floc-bodies": "EBA FBA-1 FBA-2 mTL-bodies",
+    "floc-words": "OWFA VWFA-1 VWFA-2 mfs-words mTL-words",
+}
+
+
 def test_every_region_equals_its_label_in_the_atlas(tree, prepared):
     data, mask = load(prepared), tree.volumes["nsdgeneral"] > 0
-    for number, name in enumerate(
-        ("early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"), 1
-    ):
-        np.testing.assert_array_equal(data.rois[name], tree.volumes["streams"][mask] == number)
-    for number, name in enumerate(("V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"), 1):
-        np.testing.assert_array_equal(data.rois[name], tree.volumes["prf-visualrois"][mask] == number)
+    assert set(data.rois) == {"nsdgeneral", *" ".join(ATLASES.values()).split()}
+    for atlas, names in ATLASES.items():
+        for number, name in enumerate(names.split(), 1):
+            np.testing.assert_array_equal(data.rois[name], tree.volumes[atlas][mask] == number)
+            assert data.rois[name].any()
     assert data.rois["nsdgeneral"].all()
     voxels = pq.read_table(prepared / "voxels.parquet")
     np.testing.assert_array_equal(np.stack([voxels[axis] for axis in "xyz"], axis=1), np.argwhere(mask))

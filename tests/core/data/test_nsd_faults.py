@@ -112,7 +112,7 @@ def test_a_whole_brain_mask_with_another_count_than_published_is_refused(broken,
     volume = np.full((81, 104, 83), -1, np.int16)
     volume.reshape(-1)[:107_104] = 0
     volume.reshape(-1)[:15_000] = 1
-    for name in ("nsdgeneral", "streams", "prf-visualrois"):
+    for name in broken.volumes:
         nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), broken.roi(name))
     error = refused(broken, tmp_path / "out")
     assert "15000 voxels above 0, not the published 15724" in error.what

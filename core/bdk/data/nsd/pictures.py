@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bdk.data.files import existing
-from bdk.data.nsd.whole_files import new_array, write_text
+from bdk.data.nsd.whole_files import new_array, write_rows, write_text
 from bdk.data.prepared import Progress
 from bdk.errors import DataError
 
@@ -30,14 +30,11 @@ def write_images(out: Path, work: Path, brick: Path, nsd_ids: np.ndarray, progre
                 )
             if not aside.is_file():
                 new_array(aside, np.uint8, (len(nsd_ids), *pictures.shape[1:]))
-            store = np.load(aside, mmap_mode="r+")
             for start in range(int(mark.read_text()) if mark.is_file() else 0, len(nsd_ids), PICTURES_AT_ONCE):
                 rows = nsd_ids[start : start + PICTURES_AT_ONCE]
-                store[start : start + len(rows)] = pictures[rows]
-                store.flush()
+                write_rows(aside, start, pictures[rows])
                 write_text(mark, str(start + len(rows)))
                 progress("pictures", start + len(rows), len(nsd_ids))
     except (OSError, KeyError) as error:
         raise DataError(f"The pictures cannot be read: {error}", where=str(brick)) from error
-    del store
     aside.replace(target)

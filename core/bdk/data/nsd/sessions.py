@@ -13,7 +13,7 @@ from bdk.data.nsd.design import Design
 from bdk.data.nsd.layout import TRIALS_PER_SESSION
 from bdk.data.nsd.options import Options
 from bdk.data.nsd.rois import Regions
-from bdk.data.nsd.whole_files import new_array, write_text
+from bdk.data.nsd.whole_files import new_array, write_rows, write_text
 from bdk.data.prepared import Progress
 from bdk.data.zscore import moments
 from bdk.errors import DataError
@@ -39,10 +39,7 @@ def write_sessions(
         if not mark.is_file():
             betas = read_session(path, regions.mask)
             betas, zeroed = _session_scaled(betas, path, options)
-            store = np.load(file, mmap_mode="r+")
-            store[(number - 1) * TRIALS_PER_SESSION : number * TRIALS_PER_SESSION] = betas
-            store.flush()
-            del store
+            write_rows(file, (number - 1) * TRIALS_PER_SESSION, betas)
             write_text(mark, json.dumps(zeroed))
         progress("sessions", number, len(paths))
     marks = {f"{n:02d}": json.loads((work / f"session-{n:02d}.json").read_text()) for n in range(1, len(paths) + 1)}
@@ -78,20 +75,19 @@ def finish_betas(options: Options, work: Path, design: Design, voxels: int, prog
     rows = len(design.nsd_ids) if options.trials == "average" else len(source)
     aside = work / "betas.npy"
     new_array(aside, np.float32, (rows, voxels))
-    out = np.load(aside, mmap_mode="r+")
     for start, part in _rows(source, design) if options.trials == "average" else _blocks(source):
-        out[start : start + len(part)] = part
+        write_rows(aside, start, part)
         progress("averaging" if options.trials == "average" else "copying", start + len(part), rows)
+    del source
     if options.zscore == "train":
         train = ~design.shared if options.trials == "average" else ~design.shared[design.trial_stimulus]
-        mean, std = moments(out, np.flatnonzero(train), ddof=1)
+        stored = np.load(aside, mmap_mode="r")
+        mean, std = moments(stored, np.flatnonzero(train), ddof=1)
         if not (std > CONSTANT).all():
             raise DataError("Some voxels do not vary over the training rows.", where=str(options.root))
-        for start, part in _blocks(out):
-            out[start : start + len(part)] = (part - mean) / std
+        for start, part in _blocks(stored):
+            write_rows(aside, start, (part - mean) / std)
             progress("z-scoring", start + len(part), rows)
-    out.flush()
-    del out
     aside.replace(target)
 
 

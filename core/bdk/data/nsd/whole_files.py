@@ -20,6 +20,13 @@ def new_array(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
     aside.replace(path)
 
 
+def write_rows(path: Path, start: int, rows: np.ndarray) -> None:
+    """Rows of an array file from ``start`` on; the file is mapped for no longer, so that its pages do not add up."""
+    store = np.load(path, mmap_mode="r+")
+    store[start : start + len(rows)] = rows
+    store.flush()
+
+
 def write_text(path: Path, text: str) -> None:
     """A text file, made aside and renamed."""
     aside = path.with_suffix(".new")
