@@ -78,6 +78,14 @@ def test_a_session_cut_short_is_refused(broken, tmp_path, suffix):
     assert "cut short" in error.what and error.where == str(path)
 
 
+def test_pictures_cut_short_are_refused_before_anything_is_written(broken, tmp_path):
+    path = broken.root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+    replace(path, path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(DataError, match="pictures cannot be read") as caught:
+        prepare(Options(broken.root, 1, tmp_path / "out", captions=broken.coco))
+    assert caught.value.where == str(path) and not (tmp_path / "out").exists()
+
+
 def test_betas_of_another_volume_than_the_mask_are_refused(broken, tmp_path):
     import mini_nsd
 

@@ -12,12 +12,11 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from bdk.data.brain_data import split_sha256
-from bdk.data.files import existing
 from bdk.data.nsd.captions import read_captions
 from bdk.data.nsd.design import Design, check_responses, read_design, read_stimulus_table
 from bdk.data.nsd.layout import SESSIONS, Layout
 from bdk.data.nsd.options import Options
-from bdk.data.nsd.pictures import write_images
+from bdk.data.nsd.pictures import open_brick, write_images
 from bdk.data.nsd.rois import Regions, available, read_regions
 from bdk.data.nsd.sessions import finish_betas, write_sessions
 from bdk.data.nsd.tables import write_tables
@@ -110,7 +109,8 @@ def read_inputs(options: Options) -> Inputs:
     rows = read_stimulus_table(layout.stimulus_table, design.nsd_ids)
     _require_shared(rows, design, layout)
     if options.images:
-        existing(layout.stimuli, "the pictures")
+        with open_brick(layout.stimuli, design.nsd_ids):
+            pass
     return Inputs(
         sessions,
         design,
