@@ -72,6 +72,8 @@ def test_the_oracles_row_is_marked_wherever_the_table_stands(sweep):
         assert "oracle" in (sweep / name).read_text().lower(), name
 
 
-def test_without_signal_no_feature_is_read_and_the_ceiling_says_why(sweep):
+def test_without_signal_no_feature_is_read_and_the_missing_ceiling_says_why(sweep):
     image = scores(sweep, "honest")["features"]["image"]
-    assert image["low"] <= 0.0 <= image["high"] or abs(image["value"]) < 0.05
+    assert image["low"] <= 0.0 <= image["high"] and image["p_value"] > 0.05
+    assert "no signal" in image["ceiling_missing"] and "of_attainable" not in image
+    assert "Features read by stage I" in (sweep / "table.md").read_text()

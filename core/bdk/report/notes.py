@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bdk.report.cells import Column
 from bdk.report.records import Condition, Line
@@ -53,6 +53,7 @@ def measured_remarks(lines: Sequence[Line], columns: Sequence[Column]) -> list[s
     scored = dict.fromkeys(str(entry["network"]) for entry in entries if entry.get("network"))
     found = [f"Retrieval is scored by: {next(iter(scored))}."] if len(scored) == 1 else []
     found += dict.fromkeys(text for r in records if (text := _ceiling(r.scores.get("ceiling") or {})))
+    found += dict.fromkeys(text for r in records if (text := _features(r.scores.get("features") or {})))
     clean = [audit["summary"] for r in records for audit in r.scores.get("audits", ()) if not audit["matches"]]
     return found + [f"Near-duplicates: {text}." for text in dict.fromkeys(clean)]
 
@@ -64,6 +65,18 @@ def _ceiling(facts: Mapping[str, object]) -> str:
         return ""
     shares = " / ".join(f"{facts[key]:.2f}" for key in ("voxels_p10", "voxels_median", "voxels_p90"))
     return f"Noise ceiling of the voxels, 10th / 50th / 90th percentile of explainable variance: {shares}."
+
+
+def _features(guides: Mapping[str, Mapping[str, Any]]) -> str:
+    """How well stage I reads the features of each guide."""
+    texts = []
+    for guide, facts in guides.items():
+        if facts.get("value") is not None:
+            ends = "" if facts.get("low") is None else f" [{facts['low']:.3f}, {facts['high']:.3f}]"
+            share = facts.get("of_attainable")
+            of = "" if share is None else f", {100 * share:.0f} % of the attainable {facts['ceiling']:.3f}"
+            texts.append(f"{guide} {facts['value']:.3f}{ends}{of}")
+    return f"Features read by stage I, mean correlation over test stimuli: {'; '.join(texts)}." if texts else ""
 
 
 def _conditions(conditions: Mapping[str, Condition]) -> str:
