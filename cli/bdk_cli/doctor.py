@@ -8,17 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
+from bdk_cli.completion import SpecCommand, complete_spec
+
 SIGNS = {"ok": "ok", "absent": "-", "broken": "BROKEN", "lacking": "MISSING"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor")(doctor)
+    app.command("doctor", cls=SpecCommand)(doctor)
 
 
 def doctor(
     context: typer.Context,
-    specs: Annotated[list[str] | None, typer.Argument(help="Bundled specs or TOML files to ask about.")] = None,
+    specs: Annotated[
+        list[str] | None, typer.Argument(help="Bundled specs or TOML files to ask about.", autocompletion=complete_spec)
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Ask about the smaller pass.")] = False,
     store: Annotated[Path | None, typer.Option("--store", help="Artifact store: what is in it needs nothing.")] = None,
     plugin: Annotated[list[str] | None, typer.Option("--plugin", help="A plugin file or module to try.")] = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bdk_cli.completion import complete_name, complete_section
+from bdk_cli.completion import SpecCommand, complete_cited, complete_family, complete_name, complete_section
 
 TABLES = ("datasets", "spaces", "metrics", "specs")
 SETTINGS = {
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("list")(list_parts)
     app.command("show")(show)
-    app.command("cite")(cite)
+    app.command("cite", cls=SpecCommand)(cite)
 
 
 def list_parts(
@@ -107,7 +107,11 @@ def _plain(item: Any, key: str, owner: str) -> dict[str, Any]:
 
 def show(
     family: Annotated[
-        str, typer.Argument(help="encoder, prior, retriever, fusion, decoder, data, space, metric, spec; or stage1, ..")
+        str,
+        typer.Argument(
+            help="encoder, prior, retriever, fusion, decoder, data, space, metric, spec; or stage1, ..",
+            autocompletion=complete_family,
+        ),
     ],
     name: Annotated[str, typer.Argument(help="Its name.", autocompletion=complete_name)] = "",
     plugin: Plugins = None,
@@ -159,7 +163,10 @@ def _settings_facts(section: str) -> dict[str, Any]:
 
 def cite(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(help="Parts, data sets, metrics, bundled specs or TOML files.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Parts, data sets, metrics, bundled specs or TOML files.", autocompletion=complete_cited),
+    ],
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,15 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from bdk_cli.completion import SpecCommand, complete_spec
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("plan")(plan)
+    app.command("plan", cls=SpecCommand)(plan)
 
 
 def plan(
     context: typer.Context,
-    specs: Annotated[list[str] | None, typer.Argument(help="Bundled specs or TOML files; default: brainram.")] = None,
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Bundled specs or TOML files; default: brainram.", autocompletion=complete_spec),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Plan the smaller pass.")] = False,
     store: Annotated[Path | None, typer.Option("--store", help="Artifact store to look into.")] = None,
     sizes: Annotated[bool, typer.Option("--sizes/--no-sizes", help="Count parameters, memory and disk.")] = True,

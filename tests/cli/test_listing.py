@@ -1,6 +1,7 @@
 """`bdk list`, `bdk show` and `bdk cite`: what is installed, told without loading any of it."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -167,14 +168,43 @@ def test_every_citation_of_a_built_in_part_has_bibtex():
     assert {key for key in keys if not known.citations.get(key, "").startswith("@")} == set()
 
 
-def test_completion_offers_what_fits():
-    assert completion.complete_section("enc") == ["encoder"]
-    assert completion.names_of("widget") == []
-    assert "table4" in completion.complete_spec("table")
-    assert completion.complete_option(["--encoder"], "ma") == ["mamba"]
-    assert "none" in completion.complete_option(["--fusion"], "")
-    assert "none" not in completion.complete_option(["--encoder"], "")
-    assert "--fusion" in completion.complete_option([], "--f")
+def completed(line, **environment):
+    """What a shell is told when TAB is pressed behind a line."""
+    words = [*line.split(), *([""] if line.endswith(" ") else [])]
+    typed = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_BDK_COMPLETE": "complete_bash"}
+    code = "import sys\nfrom bdk_cli.main import main\nmain([])\n"
+    script = f"import atexit, sys\natexit.register(lambda: print('TORCH', 'torch' in sys.modules))\n{code}"
+    env = {**os.environ, **typed, **environment}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=False)
+    *told, last = done.stdout.split("\n")[:-1]
+    assert last == "TORCH False", done.stderr
+    return told
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("bdk sh", {"show"}),
+        ("bdk list fus", {"fusion"}),
+        ("bdk show enc", {"encoder"}),
+        ("bdk show fusion ra", {"ram"}),
+        ("bdk run table", {"table3", "table4"}),
+        ("bdk plan --encoder mam", {"mamba"}),
+        ("bdk run table4 --fusion no", {"none"}),
+        ("bdk run --enc", {"--encoder"}),
+        ("bdk cite brainr", {"brainram"}),
+        ("bdk plugin new ret", {"retriever"}),
+    ],
+)
+def test_a_shell_completes_what_is_installed(line, holds):
+    told = completed(line)
+    assert holds <= set(told) and len(told) == len(set(told))
+    assert all(word.startswith(line.split()[-1]) for word in told)
+
+
+def test_what_must_be_chosen_is_not_completed_with_none():
+    assert "none" in completion.complete_value("fusion", "")
+    assert "none" not in completion.complete_value("encoder", "")
 
 
 def test_types_are_told_in_words():

@@ -44,7 +44,7 @@ def leaf(words):
 def fault(words):
     """What is wrong with a whole command line; empty if nothing is."""
     kept, overrides = take_overrides(words[1:])
-    if kept[:1] in (["--help"], ["--version"]):
+    if kept[:1] in (["--help"], ["--install-completion"]):
         return ""
     command, rest = leaf(kept)
     if command is None:
