@@ -24,7 +24,6 @@ OPTIONS = {
     "encoder": {"hidden": 16, "blocks": 1, "projector_width": 8},
     "prior": {"depth": 1, "heads": 1, "dim_head": 8, "ff_mult": 2, "samples": 2, "sampler": "dpm-2"},
 }
-"""Those of the tiny runs."""
 SPACE = "demo-clip/image"
 
 
@@ -50,8 +49,12 @@ def imported(registry, tmp_path):
 
 
 def run(tmp_path, key, *overrides):
-    weights = [("guides", "image"), ("retriever", "none"), ("fusion", "none"), ("stage1.weights", key[:12])]
-    return execute([spec(tmp_path)], out=tmp_path / "run", overrides=[*UNPAINTED, *weights, *overrides])
+    alone = {"guides": "image", "retriever": "none", "fusion": "none", "stage1.weights": key[:12]}
+    sizes = {f"{family}.{name}": str(value) for family, some in OPTIONS.items() for name, value in some.items()}
+    chosen = dict(UNPAINTED) | alone | sizes | dict(overrides)
+    if chosen.get("prior") == "none":
+        chosen = {option: value for option, value in chosen.items() if not option.startswith("prior.")}
+    return execute([spec(tmp_path)], out=tmp_path / "run", overrides=list(chosen.items()))
 
 
 def kinds() -> set[str]:
