@@ -12,8 +12,8 @@ from bdk.errors import ComponentError
 from bdk.galleries.gallery import Rows
 from bdk.interfaces import Neighbours
 
-_AT_ONCE = 1 << 24
-"""Numbers gathered at once when candidates are scored again."""
+_AT_ONCE = 1 << 20
+"""Numbers gathered at once when candidates are scored again: 4 MB, so that they stay in the processor's cache."""
 
 
 def exact_scores(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows) -> Float[Tensor, "B M"]:
