@@ -131,7 +131,7 @@ class _Reach:
 
 def test_what_is_passed_over_cannot_stand_for_a_weight(registry, save):
     path = save(published(parts(registry, "mindeye")) | {"voxel2clip.lin0.0.bias": _Reach()})
-    with pytest.raises(DataError, match="'voxel2clip.lin0.0.bias' is no tensor"):
+    with pytest.raises(DataError, match=r"'voxel2clip.lin0.0.bias' is no tensor"):
         read(path, "mindeye", registry, options=SMALL)
 
 
