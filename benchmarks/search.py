@@ -130,23 +130,19 @@ def indexed(root: Path, kind: str, entry: IndexEntry, rows: int) -> dict[str, Co
     part = retriever("faiss", root, root.parent / "cache")
     lists = faiss.extract_index_ivf(part.backend.index)
 
-    def visiting(nprobe: int, search: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], np.ndarray]:
+    def visiting(nprobe: int, raw: bool) -> Callable[[torch.Tensor], np.ndarray]:
         def run(keys: torch.Tensor) -> np.ndarray:
             lists.nprobe = nprobe
-            return search(keys)
+            return part.backend.index.search(keys.numpy(), K)[1] if raw else part.search(keys, K).ids.numpy()
 
         return run
 
     for nprobe in sorted({entry.nlist // share for share in (128, 64, 32, 16)}):
         read = each * rows * nprobe / entry.nlist + 4 * DIM * entry.nlist
         label = f"{kind}, {nprobe} of {entry.nlist:,} lists"
-        ours, theirs = (
-            lambda keys: part.search(keys, K).ids.numpy(),
-            lambda keys: part.backend.index.search(keys.numpy(), K)[1],
-        )
-        found[f"bdk {label}"] = Competitor(visiting(nprobe, ours), each, read)
+        found[f"bdk {label}"] = Competitor(visiting(nprobe, raw=False), each, read)
         if nprobe == entry.nprobe:
-            found[f"raw faiss {label}"] = Competitor(visiting(nprobe, theirs), each, read)
+            found[f"raw faiss {label}"] = Competitor(visiting(nprobe, raw=True), each, read)
     return found
 
 
