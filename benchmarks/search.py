@@ -113,13 +113,16 @@ def competitors(folder: Path, rows: int, memory: float, kinds: list[str]) -> dic
         manifest = build(source, root, kind, memory, int(lists or 0))
         print(f"{kind}: {time.process_time() - start:.0f} CPU s to build or find", flush=True)
         if kind == "flat":
-            exact = retriever("exact", root, folder / "cache")
-            found["bdk exact"] = Competitor(
-                lambda keys, r=exact: r.search(keys, K).ids.numpy(), 2 * DIM, 2 * DIM * rows
-            )
+            found["bdk exact"] = Competitor(scan(root, folder / "cache"), 2 * DIM, 2 * DIM * rows)
         else:
             found |= indexed(root, kind, manifest.indexes["image"], rows)
     return found | raw_flat(source, rows) | (raw_graph(folder, source, rows) if rows <= SMALL else {})
+
+
+def scan(root: Path, cache: Path) -> Callable[[torch.Tensor], np.ndarray]:
+    """The exact scan."""
+    exact = retriever("exact", root, cache)
+    return lambda keys: exact.search(keys, K).ids.numpy()
 
 
 def indexed(root: Path, kind: str, entry: IndexEntry, rows: int) -> dict[str, Competitor]:
