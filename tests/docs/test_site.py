@@ -12,9 +12,6 @@ import pytest
 
 from tests.docs.pages import ROOT, generated, pages
 
-pytest.importorskip("mkdocs")
-pytest.importorskip("material")
-
 
 class Links(HTMLParser):
     """What a page loads, what it links to, and its anchors."""
