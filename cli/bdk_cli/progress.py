@@ -21,7 +21,8 @@ def watcher(*, log_json: bool = False, quiet: bool = False) -> Iterator[Tell]:
     if quiet:
         yield lambda event: None
     elif log_json:
-        yield lambda event: print(json.dumps(dict(event), default=str), flush=True)
+        out = sys.stdout  # as it is now: later it may be kept for facts alone
+        yield lambda event: print(json.dumps(dict(event), default=str), file=out, flush=True)
     elif sys.stderr.isatty():
         with _live() as tell:
             yield tell

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bdk_cli.completion import SpecCommand, complete_spec
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("run")(run)
+    app.command("run", cls=SpecCommand)(run)
 
 
 def run(
     context: typer.Context,
-    specs: Annotated[list[str] | None, typer.Argument(help="Bundled specs or TOML files; default: brainram.")] = None,
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Bundled specs or TOML files; default: brainram.", autocompletion=complete_spec),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The same pass, smaller.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME.")] = None,
     store: Annotated[
@@ -45,7 +52,9 @@ def run(
     from bdk_cli.progress import watcher
     from bdk_cli.scalars import Scalars
 
-    with watcher(log_json=log_json, quiet=as_json or not crew().leads) as tell:
+    # what a stranger's part prints while it works stays out of what a program reads
+    quiet = as_json or not crew().leads
+    with watcher(log_json=log_json, quiet=quiet) as tell, contextlib.redirect_stdout(sys.stderr):
         finished = execute(
             specs or (),
             out=out,

@@ -60,7 +60,7 @@ def watched(component: Any, info: ComponentInfo, context: Any) -> Any:
 def _methods(family: str, component: Any) -> dict[str, Check]:
     call = "forward" if isinstance(component, torch.nn.Module) else "__call__"
     table: dict[str, dict[str, Check]] = {
-        "encoder": {call: _encoded},
+        "encoder": {call: _encoded, "solve": _solved},
         "prior": {"sample": _sampled, "loss": _prior_loss},
         "retriever": {"search": _found, "fetch": _fetched},
         "fusion": {call: _refined},
@@ -85,7 +85,7 @@ def _checked(method: Any, check: Check, named: str, context: Any) -> Any:
             raise ComponentError(f"{named} {fault}, given {_shapes(given)}.", mend=_MEND) from None
         except (BdkError, OSError, MemoryError, torch.cuda.OutOfMemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(
                 f"{named} failed: {type(error).__name__}: {error} (given {_shapes(given)}).", mend=_MEND
             ) from error
@@ -104,6 +104,10 @@ def _encoded(returned: Any, given: tuple[Any, ...], context: Any) -> None:
         if not hasattr(returned, name):
             raise Broken(f"returned {type(returned).__name__}, which has no {name}; bdk.interfaces.Encoded is expected")
         require(getattr(returned, name), (rows, space.tokens, space.dim), name)
+
+
+def _solved(returned: Any, given: tuple[Any, ...], context: Any) -> None:
+    """Nothing is asked of what it returns; its errors are told as those of the other methods."""
 
 
 def _prior_loss(returned: Any, given: tuple[Any, ...], context: Any) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bdk.artifacts import Artifact, Store
-from bdk.errors import BdkError, StepFailedError
+from bdk.errors import BdkError, PluginError, StepFailedError
 from bdk.making import Making, Tell
 from bdk.plan import Plan, PlannedRun, Step
 from bdk.processes import crew
@@ -106,17 +107,14 @@ def _make(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple[Art
 
     def builder(out: Path, work: Path) -> None:
         making = Making(step, inputs, out, work, store, registry, tell)
-        maker = importlib.import_module(MAKERS[step.kind])
-        if step.kind in TRAINING:
-            with crew().helped(work):
-                maker.make(making)
-        else:
-            maker.make(making)
+        with crew().helped(work) if step.kind in TRAINING else nullcontext():
+            _stay_alive(making)
 
     try:
         return store.make(step.key, step.recipe(), builder)
     except BdkError as error:
-        error.where = error.where or f"step {step.label}"
+        if not error.where or isinstance(error, PluginError):  # it names the package, not yet the step
+            error.where = ", ".join(filter(None, (error.where, f"step {step.label}")))
         raise
     except Exception as error:
         raise StepFailedError(
@@ -124,6 +122,14 @@ def _make(step: Step, store: Store, registry: Registry, tell: Tell) -> tuple[Art
             where=_suspects(step, registry),
             mend="Run again with --debug for the traceback.",
         ) from error
+
+
+def _stay_alive(making: Making) -> None:
+    """Make a step; a part that calls ``sys.exit`` ends its step, not the run."""
+    try:
+        importlib.import_module(MAKERS[making.step.kind]).make(making)
+    except SystemExit as error:
+        raise RuntimeError(f"a part tried to end the process (SystemExit: {error})") from error
 
 
 def _suspects(step: Step, registry: Registry) -> str:

@@ -32,6 +32,14 @@ def write_package(name: str, folder: Path) -> str:
     return install_project(folder / "site", root)
 
 
+def forget_modules_under(folder: Path) -> None:
+    """Leave no module of a test's packages behind, so that the next test finds what is installed then."""
+    for gone, found in list(sys.modules.items()):
+        if str(folder) in str(getattr(found, "__file__", "")):
+            del sys.modules[gone]
+    registry.forget()
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     def install(name: str) -> str:
@@ -42,10 +50,7 @@ def installed(tmp_path, monkeypatch):
         return distribution
 
     yield install
-    for gone, found in list(sys.modules.items()):
-        if str(tmp_path) in str(getattr(found, "__file__", "")):
-            del sys.modules[gone]
-    registry.forget()
+    forget_modules_under(tmp_path)
 
 
 @pytest.mark.parametrize("name", FAULTS)
