@@ -270,10 +270,18 @@ def folder_of(folder: str, name: str) -> list[Path]:
     return [Path(folder).expanduser()] if folder else [entry.path] if entry else []
 
 
+LOCAL = {
+    "versatile-diffusion": "bdk weights convert-vd PUBLISHED OUT    (PUBLISHED: image_unet, text_unet, vae, scheduler)",
+    "sd14": "bdk weights add sd14 PATH    (Stable Diffusion 1.4 as diffusers saves it: unet, vae, scheduler)",
+    "sd-vae": "bdk weights add sd-vae PATH    (the vae folder of Stable Diffusion 1.x)",
+}
+"""Weights that come from a folder at hand: the line that takes them in, and what the folder holds."""
+
+
 def how_to_get(name: str) -> str:
     """The line that gets weights onto this machine."""
     if name not in KNOWN:
-        return f"bdk weights add {name} PATH"
+        return LOCAL.get(name, f"bdk weights add {name} PATH")
     return f"bdk weights fetch {name}    (or, with the file at hand: bdk weights add {name} PATH)"
 
 

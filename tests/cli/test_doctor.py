@@ -60,7 +60,8 @@ def test_a_published_system_lacks_data_weights_and_gallery_with_the_lines_that_g
         "Weights 'clip-vit-l14' are not on this machine.": "bdk weights fetch clip-vit-l14    (or, with the file at "
         "hand: bdk weights add clip-vit-l14 PATH)",
         "Where the gallery 'laion2b' lies is not known.": found["Where the gallery 'laion2b' lies is not known."],
-        "Weights 'versatile-diffusion' are not on this machine.": "bdk weights add versatile-diffusion PATH",
+        "Weights 'versatile-diffusion' are not on this machine.": "bdk weights convert-vd PUBLISHED OUT    (PUBLISHED: "
+        "image_unet, text_unet, vae, scheduler)",
     }
     assert "bdk index build" in found["Where the gallery 'laion2b' lies is not known."]
     unmeasured = [f["said"] for f in of(findings, "spec brainram") if f["state"] == "absent"]
