@@ -94,14 +94,15 @@ class _Judge:
         names = [name for name in self._wanted() if name in RETRIEVAL]
         if not names or len(self.test_rows) < 2:
             return {}
-        samples, truth, about = self._embeddings()
+        samples, truth, source = self._embeddings()
         brain, pool = samples.mean(axis=1), self.measure.pool
         found = retrieval_scores(brain, truth, pool=pool, draws=self.measure.draws, seed=self.measure.seed)
         if samples.shape[1] > 1:
             for name, finds in zip(RETRIEVAL, DIRECTIONS, strict=True):
                 spread = spread_of_samples(samples, truth, finds, pool=pool)
                 found[name] = replace(found[name], details={**found[name].details, **spread})
-        return {name: self._normalised(replace(found[name], network=about)) for name in names}
+        weights = self._weights(self._guide())
+        return {name: self._normalised(replace(found[name], network=source, weights_sha256=weights)) for name in names}
 
     def features(self) -> dict[str, dict[str, Any]]:
         """For every guide, how well its features are read by the encoder, and the share of the attainable."""
@@ -113,7 +114,11 @@ class _Judge:
         shown = estimate.array("test_repeats.npy") if estimate.has("test_repeats.npy") else None
         shown = shown if shown is None else shown.reshape(*shown.shape[:2], -1)
         score = features_read(_flat(estimate.array("test_contrast.npy")), truth, shown, seed=self.measure.seed)
-        return replace(score, network=f"{guide} guide, contrast")
+        return replace(score, network=f"{guide} guide, contrast", weights_sha256=self._weights(guide))
+
+    def _weights(self, guide: str) -> str:
+        """Checksum of what embeds the stimuli of a guide."""
+        return str(self.making.inputs[f"targets.{guide}"].recipe["options"].get("weights", ""))
 
     def ceiling(self) -> dict[str, Any]:
         """Noise ceiling of the voxels and of retrieval, or why there is none."""

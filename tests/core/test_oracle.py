@@ -33,6 +33,7 @@ NO_SIGNAL = [
     ("decoder", "nearest"),
     ("guides", '["image"]'),
     ("select.candidates", "4"),
+    ("select.guides_from", "samples"),
     ("measure.metrics", '["clip", "image_retrieval"]'),
 ]
 
@@ -65,6 +66,14 @@ def test_every_number_of_the_oracle_is_stamped_and_none_of_the_other(sweep):
     assert peeking["stamps"]["selection"] == ORACLE_STAMP
     assert all(ORACLE_STAMP in entry["stamps"] for entry in peeking["metrics"].values())
     assert ORACLE_STAMP not in json.dumps(honest)
+
+
+def test_every_number_says_how_it_was_measured(sweep):
+    found = scores(sweep, "honest")
+    for entry in (*found["metrics"].values(), *found["features"].values()):
+        assert entry["preset"] and entry["direction"] and entry["preprocessing"] and entry["network"]
+        assert len(entry["weights_sha256"]) == 64 and entry["chance"] is not None
+        assert entry["unit"] in ("fraction", "corr") and 0 <= abs(entry["value"]) <= 1
 
 
 def test_the_oracles_row_is_marked_wherever_the_table_stands(sweep):
