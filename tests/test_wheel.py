@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
-import time
 import zipfile
 from pathlib import Path
 
@@ -31,7 +31,7 @@ SMALL = {
 }
 """Overrides that leave every step of a quick run in place, and each of them small."""
 PATIENCE = 120
-"""Seconds from an installed part to its first scores, whatever its family."""
+"""Seconds of computing from an installed part to its first scores, whatever its family; a busy machine counts none."""
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +84,12 @@ def bdk(environment, tmp_path):
     return run
 
 
+def computed() -> float:
+    """Seconds that processors spent on the commands of this test run so far."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 def contents(wheel: Path) -> dict[str, str]:
     with zipfile.ZipFile(wheel) as file:
         return {name: hashlib.sha256(file.read(name)).hexdigest() for name in file.namelist()}
@@ -123,7 +129,7 @@ def test_a_part_is_written_installed_checked_listed_and_run(bdk, environment, tm
     name = f"my-{family}"
     bdk("plugin", "new", family, name)
     install(environment, tmp_path / f"bdk-{name}")
-    started = time.monotonic()
+    started = computed()
     assert "DOES NOT" not in bdk("plugin", "check", f"bdk-{name}")
     assert f"[bdk-{name} 0.1.0]" in bdk("list", family)
     chosen = {**SMALL, family: name}
@@ -137,7 +143,7 @@ def test_a_part_is_written_installed_checked_listed_and_run(bdk, environment, tm
     options = [word for key, value in chosen.items() for word in (f"--{key}", value)]
     facts = json.loads(bdk("run", "--quick", *options, "--out", "out", "--json"))
     assert facts["failures"] == {} and facts["made"] > 0
-    assert time.monotonic() - started < PATIENCE
+    assert computed() - started < PATIENCE
     scores = json.loads((tmp_path / "out" / "metrics.json").read_text())["metrics"]
     assert scores["pixcorr"]["value"] is not None
 
