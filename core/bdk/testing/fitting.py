@@ -29,17 +29,23 @@ def not_trained(subject: Subject) -> str:
 
 @check("gradients-reach-every-parameter", applies=not_trained, after=SHAPED)
 def gradients_reach_every_parameter(subject: Subject) -> None:
-    """Every parameter that asks for a gradient gets one that is not zero."""
-    for case in subject.cases:
+    """Every parameter that asks for a gradient gets one that is not zero, in one of the cases at least.
+
+    Not in each: over a single token the softmax of an attention is 1 whatever its query and key are.
+    """
+    idle: list[str] = []
+    for place, case in enumerate(subject.cases):
         part = subject.ready(case)
         part.train()
         for seed in range(8):  # some parameters take part by chance only, such as a prior's null condition
             with chance(seed):
                 _pull(subject, part, case, seed).backward()
-        idle = [name for name, p in part.named_parameters() if p.requires_grad and not _moved(p)]
-        if idle:
-            more = f" and {len(idle) - 4} more" if len(idle) > 4 else ""
-            raise Violation(f"no gradient reaches {', '.join(idle[:4])}{more} ({case.label})")
+        silent = [name for name, p in part.named_parameters() if p.requires_grad and not _moved(p)]
+        idle = [name for name in (idle if place else silent) if name in silent]
+        if not idle:
+            return
+    more = f" and {len(idle) - 4} more" if len(idle) > 4 else ""
+    raise Violation(f"no gradient reaches {', '.join(idle[:4])}{more} (in none of {len(subject.cases)} cases)")
 
 
 def _pull(subject: Subject, part: nn.Module, case: Case, seed: int) -> Tensor:
