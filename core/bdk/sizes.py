@@ -50,7 +50,7 @@ class _Sizer:
         return {**facts, **({"missing": missing} if missing else {})}
 
     def _data(self) -> dict[str, Any]:
-        return {"disk_bytes": 4 * self.n * self.described.voxels}
+        return {"disk_bytes": self.n * (4 * self.described.voxels + self.described.picture_bytes)}
 
     def _targets(self) -> dict[str, Any]:
         space = self._space()

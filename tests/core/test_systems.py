@@ -77,6 +77,8 @@ def test_a_system_is_planned_at_full_size_without_data_or_weights(registry, tmp_
     found = {plan.steps[key].guide: fact for key, fact in facts.items() if plan.steps[key].kind == "estimate"}
     for guide, count in FULL_SIZE.get(name, {}).items():
         assert found[guide]["parameters"] == count
+    data = next(fact for key, fact in facts.items() if plan.steps[key].kind == "data")
+    assert data["disk_bytes"] == 9841 * (4 * 15_724 + 3 * 425 * 425)
     if name == "brain-diffuser":
         assert found["image"]["parameters"] > 15_724 * 257 * 768
     assert any(fact.get("missing") for fact in facts.values())

@@ -241,6 +241,7 @@ class DataDescription:
         trials: trials in all, 0 if not known beforehand.
         rois: voxels of each named region, where known.
         world: options of the stand-in galleries that go with the data; empty for real data.
+        picture_bytes: of one picture as it is stored, 0 if not known beforehand.
     """
 
     name: str
@@ -256,6 +257,7 @@ class DataDescription:
     trials: int = 0
     rois: Mapping[str, int] = field(default_factory=dict)
     world: Mapping[str, object] = field(default_factory=dict)
+    picture_bytes: int = 0
 
 
 @runtime_checkable

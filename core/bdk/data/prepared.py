@@ -32,6 +32,8 @@ FILES = ("betas.npy", "trials.parquet", "stimuli.parquet", "voxels.parquet", "im
 NEEDED = FILES[:4]
 PUBLISHED_SPLITS = {"nsd37": (37, 8859, 982), "nsd40": (40, 9000, 1000)}
 """Sessions, training and test images of subjects with that many sessions."""
+PICTURE_BYTES = 425 * 425 * 3
+"""Of one of NSD's pictures."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -78,6 +80,7 @@ class Prepared:
             spaces=self.config.spaces(),
             split_name=self.config.split,
             trials=sessions * 750,
+            picture_bytes=PICTURE_BYTES,
         )
 
     def load(self) -> BrainData:
@@ -101,6 +104,7 @@ class Prepared:
             described(data, self.config.spaces()),
             voxels=int(data.roi_mask(self.config.roi).sum()),
             trials=shown if self._averages(data) else len(data.betas),
+            picture_bytes=data.images.batch([0]).nbytes if data.images is not None else 0,
         )
 
     def _mapped(self) -> BrainData:

@@ -152,6 +152,7 @@ def test_a_description_says_what_loading_gives_without_copying_betas(prepared, m
         monkeypatch.setattr(f"bdk.data.brain_data.BrainData.{name}", lambda *_: pytest.fail("betas were copied"))
     found = Prepared(PreparedConfig(path=str(prepared), **config)).describe()
     assert (found.voxels, found.trials) == (loaded.voxels, len(loaded.betas))
+    assert found.picture_bytes == 6 * 6 * 3
     assert (found.n_train, found.n_test) == (len(loaded.rows("train")), len(loaded.rows("test")))
 
 
