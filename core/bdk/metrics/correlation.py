@@ -6,10 +6,9 @@ are thrown away. Here one N x M product is formed from blocks of features, so th
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 
+from bdk.metrics.mapped import columns
 from bdk.metrics.pixcorr import is_flat, pixcorr
 
 BLOCK = 4096
@@ -44,11 +43,9 @@ def cross_correlation(a: np.ndarray, b: np.ndarray, *, block: int = BLOCK) -> np
     product = np.zeros((len(a), len(b)))
     rows = _RowSums(len(a)), _RowSums(len(b))
     for start in range(0, width, block):
-        parts = [np.asarray(m[:, start : start + block], dtype=dtype) for m in (a, b)]
+        parts = [columns(m, start, start + block, dtype) for m in (a, b)]
         centred = [sums.take(part) for sums, part in zip(rows, parts, strict=True)]
         product += centred[0] @ centred[1].T
-        _leave(a)
-        _leave(b)
     mean_a, mean_b = rows[0].offsets(), rows[1].offsets()
     product += (mean_a * rows[0].counts) @ mean_b.T
     length = np.sqrt(np.outer(rows[0].squares(), rows[1].squares()))
@@ -72,14 +69,6 @@ def paired_correlation(a: np.ndarray, b: np.ndarray, *, rows_at_once: int = 64) 
     return np.concatenate(
         [pixcorr(np.asarray(a[i : i + rows_at_once]), np.asarray(b[i : i + rows_at_once])) for i in steps]
     )
-
-
-def _leave(matrix: np.ndarray) -> None:
-    """Give the pages of a read-only memory map back; they would count as this process' memory until it ends."""
-    if isinstance(matrix, np.memmap) and matrix.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
-        held = getattr(matrix, "_mmap", None)
-        if held is not None:
-            held.madvise(mmap.MADV_DONTNEED)
 
 
 class _RowSums:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bdk.arrays import new_array
 from bdk.canonical import digest, file_digest
+from bdk.metrics.mapped import leave
 
 VERSION = 1
 """Raise when preprocessing or extraction changes."""
@@ -77,6 +78,7 @@ class FeatureCache:
                         shape = (rows, block.shape[1])
                         maps[layer] = new_array(asides[layer], np.float32, shape)
                     maps[layer][start : start + len(block)] = block
+                    leave(maps[layer])
             for layer, features in maps.items():
                 features.flush()
                 path, seal = self._files(keys[layer])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bdk.metrics.correlation import DOUBLE_BELOW, cross_correlation, paired_correlation
 from bdk.metrics.identification import correlation_distance, two_way, two_way_rates
+from bdk.metrics.mapped import columns
 from scipy.spatial.distance import correlation as scipy_distance
 
 
@@ -45,6 +46,17 @@ def test_cross_correlation_of_a_mapped_file_is_that_of_its_numbers(tmp_path, can
     mapped = mapped if candidate is None else mapped[:, candidate]
     assert np.array_equal(cross_correlation(a, mapped), cross_correlation(a, b))
     assert np.array_equal(mapped, b)  # and it can still be read
+
+
+def test_columns_of_a_mapped_file_and_of_its_views_are_its_numbers(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(6, 3, 50)).astype(np.float32)
+    np.save(tmp_path / "x.npy", numbers)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for view, expected in ((mapped[:, 1], numbers[:, 1]), (mapped.reshape(18, 50), numbers.reshape(18, 50))):
+        assert np.array_equal(columns(view, 10, 30, np.float64), expected[:, 10:30])
+        assert np.array_equal(columns(view, 40, 90, np.float32), expected[:, 40:])
+    assert np.array_equal(columns(mapped[::2, 2, 5:], 1, 4, np.float32), numbers[::2, 2, 6:9])
+    assert np.array_equal(columns(mapped[::-1, 0], 1, 4, np.float32), numbers[::-1, 0, 1:4])
 
 
 def test_cross_correlation_of_one_row_repeated_is_that_of_the_row():
