@@ -18,14 +18,20 @@ def register(app: typer.Typer) -> None:
 
 @demo.command("train")
 def train(
-    network: Annotated[str, typer.Argument(help="clip, vae or decoder.")],
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="clip, vae, decoder or doubt (the decoder once more, with tokens as a brain would give them)."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for pictures, checkpoints and weights.")],
     steps: Annotated[int | None, typer.Option(help="Batches in all; the default makes the shipped weights.")] = None,
     device: Annotated[str, typer.Option(help="Where to compute, such as cpu or cuda.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Seed of batches, noise and initial weights.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, whatever checkpoint is there.")] = False,
     frozen: Annotated[
-        Path | None, typer.Option(help="decoder only: folder of the CLIP and VAE weights; default the shipped ones.")
+        Path | None,
+        typer.Option(help="decoder and doubt: folder of the CLIP and VAE weights; default the shipped ones."),
     ] = None,
 ) -> None:
     """Train one of the demo world's networks from its seeded generator; a killed training resumes."""

@@ -58,7 +58,7 @@ class Fit:
     def __post_init__(self) -> None:
         self.model.to(self.device)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.rate, weight_decay=self.decay, betas=(0.9, 0.98)
+            self.model.parameters(), lr=self.rate, weight_decay=self.decay, betas=(0.9, 0.98), fused=True
         )
         self.averaged = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.rank, self.world = _join_others()
