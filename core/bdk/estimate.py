@@ -212,7 +212,8 @@ class _Work:
         work = self.making.work / name
         work.mkdir(exist_ok=True)
         seed = derive_seed(self.making.options["seed"], self.guide, name)
-        return train(modules, loss, n, self.stage, seed=seed, work=work, on_row=self.making.row)
+        rates = {"prior": self.stage.prior_lr} if self.stage.prior_lr else {}
+        return train(modules, loss, n, self.stage, seed=seed, work=work, on_row=self.making.row, rates=rates)
 
 
 @dataclass(frozen=True)

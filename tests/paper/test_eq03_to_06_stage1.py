@@ -171,6 +171,20 @@ def test_without_a_prior_the_tokens_themselves_are_the_estimate():
     assert math.isclose(parts["error"].item(), 3 * ((betas.view(5, 2, 3) - targets) ** 2).mean().item(), rel_tol=1e-6)
 
 
+def test_an_anchor_adds_the_error_of_the_encoders_own_tokens():
+    betas = torch.randn(5, 6, generator=torch.Generator().manual_seed(3))
+    targets = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(4))
+
+    def parts(weight: float) -> dict[str, torch.Tensor]:
+        config = Stage1Objective(anchor_weight=weight)
+        return stage1_loss(config, _Encoder(), _Prior(), betas, targets, 1.0, torch.Generator())
+
+    free, anchored = parts(0.0), parts(7.0)
+    own = 3 * ((betas.view(5, 2, 3) - targets) ** 2).mean().item()
+    assert "anchor" not in free
+    assert math.isclose(anchored["loss"].item() - free["loss"].item(), 7 * own, rel_tol=1e-4)
+
+
 def test_no_loss_writes_its_inputs(pair, mix):
     before = [t.clone() for t in (*pair, *mix)]
     for loss in (info_nce, softclip):

@@ -23,6 +23,10 @@ class Stage1Objective(Config):
     prior_weight: float = Field(default=30.0, ge=0)
     """``mindeye``: weight of the prior's loss (or of the error of the tokens, without a prior); MindEye's 30."""
 
+    anchor_weight: float = Field(default=0.0, ge=0)
+    """``mindeye``: weight of the error of the encoder's own tokens beside the prior's. 0 as published: they are free,
+    and the prior learns to read them. In short trainings a prior reads anchored tokens far sooner."""
+
     mixup_fraction: float = Field(default=0.33, ge=0, le=1)
     """``mindeye``: share of training with mixed betas (BiMixCo); SoftCLIP afterwards. MindEye's .33."""
 
@@ -45,8 +49,8 @@ class Stage1Objective(Config):
     """``brainram-paper``: weight of MixCo. Printed: .3."""
 
     mse_scale: float | None = Field(default=None, gt=0)
-    """Factor on the mean squared error of the tokens when there is no prior; by default the numbers per token, which
-    is the scale in which a prior's loss is measured."""
+    """Factor on the mean squared error of the encoder's tokens (without a prior, or anchored); by default the numbers
+    per token, which is the scale in which a prior's loss is measured."""
 
     distance: Literal["squared", "absolute"] = "squared"
     """``regression`` without a prior: mean squared error, or mean absolute error (MindEye's low-level latents)."""

@@ -79,7 +79,11 @@ def _mindeye(
         tau = cosine_anneal(config.softclip_tau_start, config.softclip_tau_end, done)
         contrast = softclip(unit_rows(share.everyone(encoded.contrast)), wanted, tau)
     error, _ = _predict(config, prior, encoded, targets, generator, share)
-    return {"loss": contrast + config.prior_weight * error, "contrast": contrast, "error": error}
+    parts = {"loss": contrast + config.prior_weight * error, "contrast": contrast, "error": error}
+    if prior is not None and config.anchor_weight:
+        parts["anchor"] = _token_error(config, encoded, targets, share)
+        parts["loss"] = parts["loss"] + config.anchor_weight * parts["anchor"]
+    return parts
 
 
 def _brainram_paper(
@@ -155,7 +159,12 @@ def _predict(
 ) -> tuple[Tensor, Tensor]:
     """Error over the batch, and the estimate of one's own rows that ``brainram-paper`` scores."""
     if prior is None:
-        scale = targets.shape[-1] if config.mse_scale is None else config.mse_scale
-        return share.mean(scale * F.mse_loss(encoded.tokens, share.mine(targets))), encoded.contrast
+        return _token_error(config, encoded, targets, share), encoded.contrast
     loss, prediction = prior.loss(share.mine(targets), encoded.tokens, generator)
     return share.mean(loss), prediction
+
+
+def _token_error(config: Stage1Objective, encoded: Encoded, targets: Tensor, share: Share) -> Tensor:
+    """Mean squared error of the encoder's own tokens, in the scale of a prior's loss unless the spec says another."""
+    scale = targets.shape[-1] if config.mse_scale is None else config.mse_scale
+    return share.mean(scale * F.mse_loss(encoded.tokens, share.mine(targets)))

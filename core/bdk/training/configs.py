@@ -36,6 +36,8 @@ class TrainConfig(Config):
 class Stage1(TrainConfig, Stage1Objective):
     """Stage I: encoder and prior, one fit a guide."""
 
+    prior_lr: float = Field(0.0, ge=0)
+    """Learning rate of the prior (its peak, for one-cycle); 0 as published: the encoder's."""
     standardise: Literal["voxel", "sample", "none"] = "voxel"
     """Scale of the betas: ``voxel`` z-scores each voxel by the training stimuli (Brain-Diffuser), ``sample`` each
     stimulus across its voxels (BrainRAM's release), ``none`` leaves them."""

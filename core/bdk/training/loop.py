@@ -52,6 +52,7 @@ def train(
     seed: int,
     work: Path,
     on_row: Callable[[Row], None] = lambda row: None,
+    rates: Mapping[str, float] | None = None,
 ) -> list[Row]:
     """Train some modules together.
 
@@ -63,6 +64,7 @@ def train(
         seed: decides batches, dropout and noise.
         work: folder for checkpoints; an interrupted training found there is taken up.
         on_row: told of every step's losses.
+        rates: learning rates (peaks, for one-cycle) of the modules that have their own, by name.
 
     Returns:
         One row of losses a step, ``step`` and ``lr`` included.
@@ -74,14 +76,14 @@ def train(
     crew().join()
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=_precision(config))
     module = nn.ModuleDict(dict(modules)).to(accelerator.device)
-    optimiser = torch.optim.AdamW(_groups(module, config.weight_decay), lr=config.lr)
+    optimiser = torch.optim.AdamW(_groups(module, config, rates or {}), lr=config.lr, fused=True)
     steps = total_steps(config, n)
     rows = _resume(module, optimiser, work)
     module.train()
     for step in range(len(rows), steps):
         rate = _rate(config, step, steps, max(1, n // config.batch_size))
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         generator = _seeded(seed, step)
         batch = _batch(n, config.batch_size, seed, step)
         with accelerator.autocast(), _told_as_divergence(module, step):
@@ -161,13 +163,17 @@ def _precision(config: TrainConfig) -> str:
     return {"fp32": "no"}.get(config.precision, config.precision)
 
 
-def _groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Matrices are decayed; biases, gains and other vectors are not."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def _groups(module: nn.ModuleDict, config: TrainConfig, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Matrices are decayed; biases, gains and other vectors are not. A module may have a learning rate of its own."""
+    groups = []
+    for name, part in module.items():
+        parameters = [p for p in part.parameters() if p.requires_grad]
+        for members, decay in (
+            ([p for p in parameters if p.ndim >= 2], config.weight_decay),
+            ([p for p in parameters if p.ndim < 2], 0.0),
+        ):
+            groups.append({"params": members, "weight_decay": decay, "scale": rates.get(name, config.lr) / config.lr})
+    return [group for group in groups if group["params"]]
 
 
 def _rate(config: TrainConfig, step: int, steps: int, per_epoch: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from bdk.contexts import EncoderContext
 from bdk.interfaces import Encoded
 from jaxtyping import Float
@@ -33,6 +34,9 @@ class Backbone(nn.Module):
         self.stem = _block(nn.Linear(self.voxels.count, config.hidden), config.hidden, config.dropout_in)
         self.blocks = nn.ModuleList(_block(layer, config.hidden, config.dropout) for layer in layers)
         self.head = nn.Linear(config.hidden, self.space.size)
+        with torch.no_grad():
+            self.head.weight.mul_(config.head_scale)
+            self.head.bias.mul_(config.head_scale)
         self.projector = projector(self.space.dim, config.projector_width) if config.projector else nn.Identity()
 
     def forward(self, betas: Float[Tensor, "B V"]) -> Encoded:

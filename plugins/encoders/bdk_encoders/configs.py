@@ -31,6 +31,10 @@ class BackboneConfig(RoiConfig):
     dropout: float = Field(default=0.15, ge=0, lt=1)
     """Share of hidden units dropped in each block; MindEye's .15."""
 
+    head_scale: float = Field(default=1.0, gt=0)
+    """Factor on the initial weights of the last layer; 1 is torch's own. Its first words are then ten times longer
+    than tokens of unit length, and unlearning them takes a short training most of its steps: .1 for those."""
+
     projector: bool = True
     """Whether the contrastive loss scores a projection of the tokens (published) or the tokens themselves."""
 

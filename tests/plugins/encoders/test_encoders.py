@@ -54,6 +54,16 @@ def test_tokens_have_the_spaces_size_and_rows_do_not_mix(name, rows, voxels, tok
         torch.testing.assert_close(getattr(whole, part), single, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["mlp", "mamba"])
+def test_the_scale_of_the_head_changes_the_length_of_first_tokens_alone(name):
+    def first(**options):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return make(name, 10, 2, 3, **options)(draw(4, 10)).tokens
+
+    torch.testing.assert_close(first(head_scale=0.1), 0.1 * first())
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_an_encoder_sees_the_voxels_of_its_roi_only(name):
     rois = {"early": (0, 3, 5), "ventral": (5, 7)}

@@ -74,3 +74,20 @@ def test_a_step_depends_on_its_generator_alone_dropout_included():
     assert torch.equal(torch.get_rng_state(), state)
     torch.randn(5)
     assert loss(0) == first != loss(1)
+
+
+def test_a_module_with_a_learning_rate_of_its_own_moves_alone_when_the_others_stand_still(tmp_path):
+    parts = modules()
+    before = {name: {key: value.clone() for key, value in part.state_dict().items()} for name, part in parts.items()}
+    config = TrainConfig(steps=2, batch_size=4, lr=1e-30, weight_decay=0, schedule="constant")
+
+    def loss(rows, progress, generator):
+        total = sum(p.square().sum() for part in parts.values() for p in part.parameters())
+        return {"loss": total}
+
+    train(parts, loss, 8, config, seed=0, work=tmp_path, rates={"prior": 1e-2})
+    moved = {
+        name: any(not torch.equal(before[name][key], value) for key, value in part.state_dict().items())
+        for name, part in parts.items()
+    }
+    assert moved == {"encoder": False, "prior": True}
