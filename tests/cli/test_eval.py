@@ -340,34 +340,31 @@ import torch
 from bdk.evaluate import evaluate, write
 from bdk.metrics import FeatureNetwork, NetworkSet
 
-# AlexNet's widths (second convolution: 192 x 31 x 31, fifth: 256 x 15 x 15) at a fraction of its time
-grow = {"features.4": torch.nn.Upsample((62, 992)), "features.11": torch.nn.Upsample((60, 320))}
-make = lambda device: lambda images: {layer: up(images) for layer, up in grow.items()}
-network = FeatureNetwork("alexnet", tuple(grow), make, (0.0,) * 3, (1.0,) * 3, weights_sha256="0" * 64)
+# as wide as AlexNet's fifth convolution, 256 x 15 x 15, in a fraction of its time
+grow = torch.nn.Upsample((60, 320))
+make = lambda device: lambda images: {"features.11": grow(images)}
+network = FeatureNetwork("alexnet", ("features.11",), make, (0.0,) * 3, (1.0,) * 3, weights_sha256="0" * 64)
 root = Path(sys.argv[1])
-found = evaluate(root / "a", root / "b", metrics=["alex2"], networks=NetworkSet({"alexnet": network}))
+found = evaluate(root / "a", root / "b", metrics=["alex5"], networks=NetworkSet({"alexnet": network}))
 write(found, root / "out")
-assert found.scores["alex2"].n == 982 and found.scores["alex2"].candidates == 2
+assert found.scores["alex5"].n == 982
 print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.slow
 def test_a_thousand_pictures_of_any_size_fit_in_four_gigabytes(tmp_path):
-    """982 stimuli with two reconstructions each, some as large as is read; the peak is that of the whole process.
-
-    AlexNet's second convolution is by far the widest layer: 725 MB for every 982 pictures.
-    """
+    """The peak is that of the whole process, with some pictures as large as is read. It stays far below four."""
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
     small = pictures(0)
     Image.fromarray(small[0]).resize((6000, 6000)).save(tmp_path / "large.jpg")
     for index in range(982):
-        for name in (f"a/{index}_0.jpg", f"a/{index}_1.jpg", f"b/{index}.jpg"):
+        for name in (f"a/{index}.jpg", f"b/{index}.jpg"):
             if index in (5, 600):
                 (tmp_path / name).hardlink_to(tmp_path / "large.jpg")
             else:
                 shade = np.random.default_rng(index).integers(0, 100, 3, np.uint8)
                 Image.fromarray(small[index % N] // 2 + shade).save(tmp_path / name)
     done = subprocess.run([sys.executable, "-c", HEAVY, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert int(done.stdout.split("peak ")[1]) < 4_000_000
+    assert int(done.stdout.split("peak ")[1]) < 2_500_000
