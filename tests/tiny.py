@@ -14,9 +14,12 @@ voxels = 64
 steps = 4
 batch_size = 8
 checkpoint_every = 2
+lr = 1e-3
+prior_lr = 0.0
 [when.demo.stage2]
 steps = 3
 batch_size = 4
+lr = 1e-4
 [when.demo.select]
 candidates = 2
 [when.demo.defaults.encoder.mamba]
@@ -32,7 +35,6 @@ alphas = [100.0]
 [when.demo.defaults.encoder.conv1d-resnet]
 channels = 4
 blocks = 1
-wide_channels = 8
 squeeze = 4
 [when.demo.defaults.prior.diffusion]
 samples = 2

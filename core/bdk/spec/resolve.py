@@ -266,8 +266,6 @@ class _Maker:
         else:
             info = self.registry.component(family, use, where=f"{here}.use")
         below = self.defaults.get(family, {}).get(use, {})
-        known = set(config_class(info).model_fields)
-        below = {key: value for key, value in below.items() if key in known}
         return Part(family, use, self.settings(family, config_class(info), {**below, **table}, prefix, label=use))
 
     def settings(self, section: str, kind: type[ConfigT], table: Any, prefix: str = "", *, label: str = "") -> ConfigT:
