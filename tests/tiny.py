@@ -16,6 +16,7 @@ batch_size = 8
 checkpoint_every = 2
 lr = 1e-3
 prior_lr = 0.0
+holdout = 0.2
 [when.demo.stage2]
 steps = 3
 batch_size = 4
