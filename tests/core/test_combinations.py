@@ -34,8 +34,14 @@ def test_a_fusion_without_a_retriever_is_refused_with_a_reason(registry, tmp_pat
         load(spec(tmp_path), registry, overrides=keys(combination))
 
 
-CHEAP = [("measure.metrics", '["pixcorr", "image_retrieval"]'), ("decoder.steps", "1"), ("select.candidates", "1")]
-"""What is scored and how long is painted is no matter here."""
+CHEAP = [
+    ("measure.metrics", '["pixcorr", "image_retrieval"]'),
+    ("decoder.steps", "1"),
+    ("select.candidates", "1"),
+    ("stage1.steps", "2"),
+    ("stage2.steps", "2"),
+]
+"""What is scored, and how long is trained and painted, is no matter here."""
 GUIDES = {"mamba": "image,text"}
 """Both guides with one encoder; with the others the image alone, as guides are made by the same code."""
 

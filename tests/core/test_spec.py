@@ -7,6 +7,8 @@ import tomli_w
 from bdk.errors import SpecError, UnknownNameError
 from bdk.spec import load
 
+from tests.tiny import spec
+
 
 def write(tmp_path, text: str, name: str = "mine.toml") -> str:
     path = tmp_path / name
@@ -135,3 +137,11 @@ def test_every_bundled_spec_resolves(registry):
         sweep = load(name, registry)
         for run in sweep.runs:
             tomllib.loads(tomli_w.dumps(run.plain()))
+
+
+def test_quick_makes_nothing_larger(registry, tmp_path):
+    (run,) = load(spec(tmp_path), registry, quick=True).runs
+    sizes = run.data.options
+    assert (sizes.train, sizes.test, sizes.voxels) == (40, 12, 64)
+    (whole,) = load("brainram", registry, quick=True).runs
+    assert whole.data.options.train == 400 and whole.data.options.voxels == 512

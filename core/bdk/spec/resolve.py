@@ -276,7 +276,7 @@ class _Maker:
         for key in table:
             if key not in kind.model_fields:
                 raise unknown(noun, key, kind.model_fields, where=f"{here}.{key}")
-        values = {**table, **self._quick_values(section, kind, prefix)}
+        values = {**table, **self._quick_values(section, kind, table, prefix)}
         try:
             return kind.model_validate(values)
         except pydantic.ValidationError as error:
@@ -288,7 +288,8 @@ class _Maker:
                 mend=f"`bdk show {section} {label}` lists the options.".replace("  ", " "),
             ) from error
 
-    def _quick_values(self, section: str, kind: type[Config], prefix: str) -> dict[str, Any]:
+    def _quick_values(self, section: str, kind: type[Config], table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        """Values of ``--quick``, where they are smaller than what the spec says (0 and none mean all)."""
         if not self.quick:
             return {}
         found = {}
@@ -296,5 +297,7 @@ class _Maker:
             extra = info.json_schema_extra
             keys = {f"{section}.{name}", f"{prefix}{section}.{name}"}
             if isinstance(extra, Mapping) and "quick" in extra and not keys & self.pinned:
-                found[name] = extra["quick"]
+                said = table.get(name, info.default)
+                if not (isinstance(said, (int, float)) and 0 < said <= extra["quick"]):
+                    found[name] = extra["quick"]
         return found
