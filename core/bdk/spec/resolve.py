@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pydantic
 
@@ -297,7 +297,7 @@ class _Maker:
             extra = info.json_schema_extra
             keys = {f"{section}.{name}", f"{prefix}{section}.{name}"}
             if isinstance(extra, Mapping) and "quick" in extra and not keys & self.pinned:
-                said = table.get(name, info.default)
-                if not (isinstance(said, (int, float)) and 0 < said <= extra["quick"]):
-                    found[name] = extra["quick"]
+                said, small = table.get(name, info.default), cast(Any, extra["quick"])
+                if not (isinstance(said, (int, float)) and 0 < said <= small):
+                    found[name] = small
         return found
