@@ -52,10 +52,11 @@ def _paint(making: Making, guides: Mapping[str, np.ndarray], select: Select) -> 
     if hasattr(decoder, "to"):
         decoder.to(device())
     n = len(next(iter(guides.values())))
+    luck = _generators(making.options["seed"], select)
     canvas: np.ndarray | None = None
     for start in range(0, n, BATCH):
         rows = slice(start, min(start + BATCH, n))
-        painted = _candidates(making, decoder, guides, ids, rows, select)
+        painted = _candidates(decoder, guides, ids, rows, select, luck)
         _check(painted, making.options["decoder"]["use"])
         pixels = (painted.float().clamp(0, 1) * 255).round().byte().permute(0, 1, 3, 4, 2).cpu().numpy()
         if canvas is None:
@@ -66,13 +67,21 @@ def _paint(making: Making, guides: Mapping[str, np.ndarray], select: Select) -> 
     return canvas
 
 
+def _generators(seed: int, select: Select) -> list[torch.Generator]:
+    """One generator for each call of the decoder on a batch; each goes on from batch to batch."""
+    calls = 1 if select.guides_from == "mean" else select.candidates
+    return [torch.Generator().manual_seed(derive_seed(seed, "decode", call)) for call in range(calls)]
+
+
 def _candidates(
-    making: Making, decoder: Any, guides: Mapping[str, np.ndarray], ids: np.ndarray | None, rows: slice, select: Select
+    decoder: Any,
+    guides: Mapping[str, np.ndarray],
+    ids: np.ndarray | None,
+    rows: slice,
+    select: Select,
+    luck: list[torch.Generator],
 ) -> Tensor:
     """Candidates of some stimuli, B C 3 H W."""
-
-    def generator(candidate: int) -> torch.Generator:
-        return torch.Generator().manual_seed(derive_seed(making.options["seed"], "decode", rows.start, candidate))
 
     def given(candidate: int | None) -> dict[str, Tensor]:
         found = {name: _tokens(array[rows], candidate) for name, array in guides.items()}
@@ -82,8 +91,8 @@ def _candidates(
 
     with torch.no_grad():
         if select.guides_from == "mean":
-            return decoder(given(None), select.candidates, generator(0))
-        return torch.cat([decoder(given(c), 1, generator(c)) for c in range(select.candidates)], dim=1)
+            return decoder(given(None), select.candidates, luck[0])
+        return torch.cat([decoder(given(c), 1, generator) for c, generator in enumerate(luck)], dim=1)
 
 
 def _tokens(samples: np.ndarray, candidate: int | None) -> Tensor:

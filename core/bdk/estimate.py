@@ -47,28 +47,28 @@ class Fitted:
         return None if getattr(self.encoder, "is_transductive", False) else BATCH
 
     def samples(self, betas: Tensor, n: int, seed: int) -> Iterator[Tensor]:
-        """Estimates in batches: B S T D, S = 1 without a prior. Equal batches and seeds give equal samples."""
-        for start, batch in _batches(betas, self.batch):
+        """Estimates in batches: B S T D, S = 1 without a prior. Equal seeds give equal samples."""
+        generator = torch.Generator().manual_seed(seed)
+        for batch in _batches(betas, self.batch):
             with torch.no_grad():
                 tokens = self.encoder(batch).tokens
                 if self.prior is None:
                     yield tokens[:, None].float().cpu()
                     continue
-                generator = torch.Generator().manual_seed(derive_seed(seed, start))
                 yield self.prior.sample(tokens, n, generator).float().cpu()
 
     def contrast(self, betas: Tensor) -> Iterator[Tensor]:
         """The encoder's contrast output in batches: B T D."""
-        for _, batch in _batches(betas, self.batch):
+        for batch in _batches(betas, self.batch):
             with torch.no_grad():
                 yield self.encoder(batch).contrast.float().cpu()
 
 
-def _batches(betas: Tensor, size: int | None) -> Iterator[tuple[int, Tensor]]:
-    """Where each batch starts, and the batch on its device."""
+def _batches(betas: Tensor, size: int | None) -> Iterator[Tensor]:
+    """Batches on the device."""
     size = size or len(betas)
     for start in range(0, len(betas), size):
-        yield start, betas[start : start + size].to(device())
+        yield betas[start : start + size].to(device())
 
 
 def make(making: Making) -> None:

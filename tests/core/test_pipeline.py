@@ -42,6 +42,18 @@ def test_the_same_seed_on_an_empty_store_gives_the_same_bytes(tmp_path):
     assert metrics_of(tmp_path) == metrics_of(tmp_path, "again")
 
 
+@pytest.mark.parametrize("noise", ["shared", "independent"])
+def test_pictures_do_not_depend_on_how_many_are_painted_at_once(tmp_path, monkeypatch, noise):
+    painted = []
+    for size in (5, 32):
+        monkeypatch.setattr("bdk.decode.BATCH", size)
+        options = ("decoder.steps", "2"), ("decoder.noise", noise)
+        finished = run(tmp_path, ("decoder", "demo"), *options, out=f"run{size}", store=f"store{size}")
+        key = finished.plan.runs[0].keys["decode"]
+        painted.append(finished.store.need(key, "decode").array("candidates.npy").astype(int))
+    assert abs(painted[0] - painted[1]).max() <= 1
+
+
 def test_another_seed_gives_other_numbers(tmp_path):
     run(tmp_path)
     run(tmp_path, ("seed", "7"), out="other")

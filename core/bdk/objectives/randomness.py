@@ -1,4 +1,4 @@
-"""Dropout from a generator."""
+"""What follows from a generator: dropout, and noise that every batch shares."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+
+from bdk.canonical import derive_seed
 
 
 @contextlib.contextmanager
@@ -20,3 +22,15 @@ def seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
+
+
+def restarted(generator: torch.Generator, stream: int = 0) -> torch.Generator:
+    """A generator at the beginning of a stream that follows from ``generator``'s seed, not from what it has drawn.
+
+    A run goes through its stimuli in batches with one generator; noise drawn from here is the same in each of them.
+
+    Args:
+        generator: whose seed and device are taken; it is left as it was.
+        stream: another number, another sequence.
+    """
+    return torch.Generator(generator.device).manual_seed(derive_seed(generator.initial_seed(), "restarted", stream))

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from bdk.errors import ComponentError
+from bdk.objectives.randomness import restarted
 from bdk.spaces import Space
 from jaxtyping import Float
 from torch import Tensor
@@ -64,7 +65,12 @@ def as_latents(tokens: Float[Tensor, "B T D"]) -> Float[Tensor, "B D h w"]:
 
 
 def draw_noise(
-    stimuli: int, n: int, shape: Sequence[int], generator: torch.Generator, how: Literal["shared", "independent"]
+    stimuli: int,
+    n: int,
+    shape: Sequence[int],
+    generator: torch.Generator,
+    how: Literal["shared", "independent"],
+    stream: int = 0,
 ) -> Float[Tensor, "B S ..."]:
     """Standard normal numbers for every sample of every stimulus.
 
@@ -73,9 +79,11 @@ def draw_noise(
         n: S, samples a stimulus.
         shape: of one sample's noise.
         generator: the only source of randomness; draws are made on its device.
-        how: ``shared``: sample s of every stimulus gets the same numbers, whatever the batch; ``independent``: each
-            its own.
+        how: ``shared``: sample s of every stimulus gets the same numbers, in this batch and in every other with a
+            generator of that seed; ``independent``: each its own.
+        stream: tells apart the draws of one decoder where they are shared.
     """
-    rows = 1 if how == "shared" else stimuli
-    noise = torch.randn((rows, n, *shape), generator=generator, device=generator.device)
+    shared = how == "shared"
+    source = restarted(generator, stream) if shared else generator
+    noise = torch.randn((1 if shared else stimuli, n, *shape), generator=source, device=source.device)
     return noise.expand(stimuli, *noise.shape[1:])

@@ -48,7 +48,7 @@ class Unclip:
         count, config = len(guides["image"]), self.unet.config
         side = self.config.side // pixels_per_latent(self.vae) or config.sample_size
         noise = draw_noise(count, n, (config.in_channels, side, side), generator, self.config.noise).flatten(0, 1)
-        blur = draw_noise(count, n, guides["image"].shape[2:], generator, self.config.noise).flatten(0, 1)
+        blur = draw_noise(count, n, guides["image"].shape[2:], generator, self.config.noise, 1).flatten(0, 1)
         vectors = self.noised(guides["image"][:, 0].float().repeat_interleave(n, dim=0), blur)
         rows = torch.arange(count * n).split(self.config.batch)
         return torch.cat([self._paint(noise[part], vectors[part]) for part in rows]).unflatten(0, (count, n))

@@ -7,6 +7,7 @@ from bdk.checks import require_tokens
 from bdk.contexts import PriorContext
 from bdk.errors import ComponentError
 from bdk.interfaces import PriorLoss
+from bdk.objectives.randomness import restarted
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -79,9 +80,10 @@ class DiffusionProcess(nn.Module):
         rows = len(condition)
         repeated = condition.repeat_interleave(n, 0)
         shared = self.config.noise == "shared"
+        source = restarted(generator) if shared else generator
 
         def draw() -> Tensor:
-            noise = self._noise(n if shared else rows * n, generator, condition)
+            noise = self._noise(n if shared else rows * n, source, condition)
             return noise.repeat(rows, 1, 1) if shared else noise
 
         def predict(noisy: Tensor, level: float) -> Tensor:

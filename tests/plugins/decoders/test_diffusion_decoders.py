@@ -6,6 +6,7 @@ import pytest
 import torch
 from bdk.contexts import DecoderContext
 from bdk.errors import ComponentError, WeightsMissingError
+from bdk.objectives.randomness import restarted
 from bdk.spaces import Space
 from bdk_decoders.configs import IpAdapterConfig, SdImg2ImgConfig, UnclipConfig
 from bdk_decoders.diffusion import sample, steps_to_run
@@ -96,7 +97,7 @@ def test_img2img_equals_a_plain_ddim_loop_over_the_same_network(folders, generat
     schedule = DDIMScheduler.from_pretrained(folder / "scheduler")
     empty = load_file(folder / "empty_prompt.safetensors")["states"]
     given = guides("sd-img2img", 1)
-    noise = torch.randn((1, 1, 4, 32, 32), generator=generator())[:, 0]
+    noise = torch.randn((1, 1, 4, 32, 32), generator=restarted(generator()))[:, 0]
     with torch.no_grad():
         pixels = vae.decode(given["low"].transpose(1, 2).reshape(1, 4, 4, 4) / 0.18215).sample.clamp(-1, 1)
         pixels = torch.nn.functional.interpolate(pixels, size=64, mode="bicubic", antialias=True).clamp(-1, 1)
@@ -134,7 +135,7 @@ def test_the_adapter_equals_diffusers_own_pipeline(folders, generator):
     pipeline.set_ip_adapter_scale(0.7)
     pipeline.set_progress_bar_config(disable=True)
     given, empty = guides("ip-adapter-sd", 1), load_file(folder / "empty_prompt.safetensors")["states"]
-    noise = torch.randn((1, 1, 4, 8, 8), generator=generator())[:, 0]
+    noise = torch.randn((1, 1, 4, 8, 8), generator=restarted(generator()))[:, 0]
     image = torch.cat([torch.zeros(1, 1, 12), given["image"]])
     plain = pipeline(
         prompt_embeds=given["text"], negative_prompt_embeds=empty, ip_adapter_image_embeds=[image], latents=noise,

@@ -12,10 +12,12 @@ from bdk.contexts import DecoderContext
 from bdk.demo.captions import captions
 from bdk.demo.scenes import render, scenes
 from bdk.errors import ComponentError, WeightsMissingError
+from bdk.objectives.randomness import restarted
 from bdk.targets import backbone
 from bdk.targets.spaces import SPACES
 from bdk_decoders.configs import DemoConfig, LowLevelConfig, NearestConfig, TorchscriptConfig
 from bdk_decoders.demo import Demo
+from bdk_decoders.guides import draw_noise
 from bdk_decoders.low_level import LowLevel
 from bdk_decoders.nearest import Nearest
 from bdk_decoders.torchscript import Torchscript
@@ -52,6 +54,14 @@ def test_any_guides_make_pictures_that_repeat_by_seed_and_do_not_mix(demo_guides
     assert torch.equal(paint(given, 2, generator()), whole)
     last = paint({name: guide[3:] for name, guide in given.items()}, 2, generator())
     torch.testing.assert_close(last[0], whole[3], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("noise", "equal"), [("shared", True), ("independent", False)])
+def test_batch_after_batch_shares_its_noise_or_draws_its_own(generator, noise, equal):
+    luck = generator()
+    first, second = (draw_noise(2, 3, (5,), luck, noise) for _ in range(2))
+    assert torch.equal(first, second) == equal and torch.equal(first[0], first[1]) == equal
+    assert not torch.equal(draw_noise(2, 3, (5,), luck, noise, stream=1), first)
 
 
 def test_true_guides_give_pictures_like_the_stimulus(demo_guides, generator):
@@ -151,7 +161,7 @@ def torchscript(path, **options):
 def test_an_exported_generator_gets_noise_and_guides_in_order(exported, generator):
     given = {"image": torch.randn(3, 1, 6), "text": torch.randn(3, 4, 6)}
     found = torchscript(exported, batch=2, truncation=0.5)(given, 2, generator())
-    noise = torch.randn((1, 2, 5), generator=generator()).expand(3, 2, 5).mean(2) * 0.5
+    noise = torch.randn((1, 2, 5), generator=restarted(generator())).expand(3, 2, 5).mean(2) * 0.5
     plain = torch.tanh(noise + (given["image"].mean((1, 2)) + given["text"].mean((1, 2)))[:, None]) / 2 + 0.5
     torch.testing.assert_close(found[:, :, 0, 0, 0], plain)
     assert found.shape == (3, 2, 3, 8, 8)

@@ -89,6 +89,14 @@ def test_samples_of_one_stimulus_differ_and_shared_noise_makes_company_irrelevan
 
 
 @pytest.mark.parametrize("name", KINDS)
+def test_noise_is_shared_with_the_next_batch_too_and_independent_noise_goes_on(name):
+    for noise, equal in (("shared", True), ("independent", False)):
+        prior, generator = make(name, noise=noise), seeded()
+        first, second = (prior.sample(draw(1), 2, generator) for _ in range(2))
+        assert torch.equal(first, second) == equal
+
+
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize(
     ("norm", "release", "unit"), [("cls", False, True), ("pooled", False, False), ("pooled", True, True)]
 )
