@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ from bdk.demo.clip import TinyClip
 from bdk.demo.clip_net import ClipNet
 from bdk.demo.dataset import training_captions, training_pictures
 from bdk.demo.doubt import Doubt
-from bdk.demo.files import write_weights
-from bdk.demo.fit import Fit
+from bdk.demo.files import read_card, read_weights, write_weights
+from bdk.demo.fit import BatchLoss, Fit
 from bdk.demo.vae import DemoVae
 from bdk.demo.vae_net import CHANNELS, SIDE, VaeNet
 
@@ -39,6 +40,9 @@ _BLUR_SHARE = 0.25
 _DOUBT_SCENES = 24_000
 _MODEL_SCENES = 4000
 """Scenes from which the statistics of the tokens are learned."""
+_DECODER_NOTE = (
+    "besides cross-attention it sees the 64 patch tokens as an 8 x 8 map, which Versatile Diffusion does not"
+)
 
 
 def _pictures(pictures: np.ndarray, rows: Tensor, device: str) -> Tensor:
@@ -144,42 +148,25 @@ def train_decoder(
 
     The other arguments are those of `train_clip`.
     """
-    from bdk.demo.unet import DemoDiffusion
     from bdk.demo.unet_net import DecoderNet
 
-    out, frozen = Path(out), None if frozen is None else Path(frozen)
-    clip, vae = TinyClip.load(frozen, device), DemoVae.load(frozen, device)
-    batch_loss = _DecoderBatches(out, frozen, device, clip, batch // int(os.environ.get("WORLD_SIZE", "1")))
     torch.manual_seed(seed)
-    net = DecoderNet()
-
-    def score() -> dict[str, float]:
-        return check.decoder_scores(DemoDiffusion(net, device), clip, vae)
+    net, out = DecoderNet(), Path(out)
+    world = _FrozenWorld(None if frozen is None else Path(frozen), device)
+    draw = _DecoderBatches(out, world, batch // int(os.environ.get("WORLD_SIZE", "1")))
 
     def export(scores: dict[str, float], progress: dict[str, float]) -> None:
-        note = "besides cross-attention it sees the 64 patch tokens as an 8 x 8 map, which Versatile Diffusion does not"
-        write_weights("unet", net.state_dict(), _card("decoder", seed, batch, progress, scores, note), out / "export")
+        card = _card("decoder", seed, batch, progress, scores, _DECODER_NOTE)
+        write_weights("unet", net.state_dict(), card, out / "export")
 
-    fit = Fit(
-        "unet",
-        net,
-        lambda g: batch_loss(net, g),
-        score,
-        export,
-        out,
-        steps,
-        6e-4,
-        seed,
-        device,
-        average=0.998,
-        score_every=300,
-    )
+    fit = Fit("unet", net, draw.of(net), world.scores(net), export, out, steps, 6e-4, seed, device)
+    fit.average, fit.score_every = 0.998, 300
     return fit.run(resume)
 
 
 def train_doubt(
     out: Path | str,
-    steps: int = 700,
+    steps: int = 2500,
     device: str = "cpu",
     resume: bool = True,
     seed: int = 0,
@@ -188,45 +175,42 @@ def train_doubt(
 ) -> dict[str, float]:
     """Go on training the decoder with tokens as a brain would give them (`bdk.demo.doubt`); returns held-out scores.
 
-    It begins with the weights that `train_decoder` left in `out`, or else with the shipped ones. Arguments as there.
+    It begins with the weights that `train_decoder` left in `out`/export and leaves its own in `out`/doubt. Arguments
+    as there.
+
+    Raises:
+        FileNotFoundError: `train_decoder` has not been run in that folder.
     """
-    from bdk.demo.unet import DemoDiffusion
+    from bdk.demo.unet_net import DecoderNet
 
-    out, frozen = Path(out), None if frozen is None else Path(frozen)
-    clip, vae = TinyClip.load(frozen, device), DemoVae.load(frozen, device)
-    begun = out / "export" if (out / "export" / "unet.safetensors").exists() else None
-    net = DemoDiffusion.load(begun, device).net.train().requires_grad_(True)
-    batch_loss = _DoubtfulBatches(out, frozen, device, clip, batch)
-
-    def score() -> dict[str, float]:
-        return check.decoder_scores(DemoDiffusion(net, device), clip, vae)
+    out = Path(out)
+    net = read_weights("unet", DecoderNet(), out / "export").train().requires_grad_(True)
+    first = {name: read_card("unet", out / "export")[name] for name in ("command", "seed", "batch", "steps", "seconds")}
+    world = _FrozenWorld(None if frozen is None else Path(frozen), device)
+    draw = _DoubtfulBatches(out, world, batch)
 
     def export(scores: dict[str, float], progress: dict[str, float]) -> None:
-        note = (
-            "trained by `bdk demo train decoder` (1500 batches of 96), then by this command with tokens blurred as "
-            "estimates from a brain are; besides cross-attention it sees the 64 patch tokens as an 8 x 8 map, which "
-            "Versatile Diffusion does not"
-        )
-        card = _card("doubt", seed, batch, progress, scores, note) | {"training_scenes": _DOUBT_SCENES}
+        note = "begun with the weights of `first`, then trained on tokens blurred as estimates from a brain are; "
+        card = _card("doubt", seed, batch, progress, scores, note + _DECODER_NOTE)
+        card |= {"training_scenes": _DOUBT_SCENES, "first": first}
         write_weights("unet", net.state_dict(), card, out / "doubt")
 
-    fit = Fit(
-        "doubt",
-        net,
-        lambda g: batch_loss(net, g),
-        score,
-        export,
-        out,
-        steps,
-        4e-4,
-        seed,
-        device,
-        warmup=30,
-        average=0.99,
-        save_every=80,
-        score_every=160,
-    )
+    fit = Fit("doubt", net, draw.of(net), world.scores(net), export, out, steps, 4e-4, seed, device)
+    fit.warmup, fit.average, fit.save_every, fit.score_every = 30, 0.99, 80, 320
     return fit.run(resume)
+
+
+class _FrozenWorld:
+    """The CLIP and VAE under which the decoder is trained, and the scores of a decoder with them."""
+
+    def __init__(self, folder: Path | None, device: str) -> None:
+        self.folder, self.device = folder, device
+        self.clip, self.vae = TinyClip.load(folder, device), DemoVae.load(folder, device)
+
+    def scores(self, net: DecoderNet) -> Callable[[], dict[str, float]]:
+        from bdk.demo.unet import DemoDiffusion
+
+        return lambda: check.decoder_scores(DemoDiffusion(net, self.device), self.clip, self.vae)
 
 
 class _DecoderBatches:
@@ -234,15 +218,19 @@ class _DecoderBatches:
 
     scenes = SCENES
 
-    def __init__(self, out: Path, frozen: Path | None, device: str, clip: TinyClip, size: int) -> None:
+    def __init__(self, out: Path, world: _FrozenWorld, size: int) -> None:
         from bdk.demo.unet import scheduler
 
-        self.tokens = training_tokens(out, self.scenes, frozen, device)
-        self.latents = training_latents(out, self.scenes, frozen, device)
+        self.tokens = training_tokens(out, self.scenes, world.folder, world.device)
+        self.latents = training_latents(out, self.scenes, world.folder, world.device)
         self.numbers = torch.from_numpy(training_captions(out, self.scenes))
-        self.clip, self.device, self.size, self.plan = clip, device, size, scheduler()
+        self.clip, self.device, self.size, self.plan = world.clip, world.device, size, scheduler()
 
-    def __call__(self, net: DecoderNet, generator: torch.Generator) -> Tensor:
+    def of(self, net: DecoderNet) -> BatchLoss:
+        """The loss of a batch that is drawn with a generator."""
+        return lambda generator: self._loss(net, generator)
+
+    def _loss(self, net: DecoderNet, generator: torch.Generator) -> Tensor:
         rows = torch.randint(self.scenes, (self.size,), generator=generator)
         latents = rows_of(self.latents, rows, self.device)
         noise = torch.randn(latents.shape, generator=generator).to(self.device)
@@ -270,8 +258,8 @@ class _DoubtfulBatches(_DecoderBatches):
 
     scenes = _DOUBT_SCENES
 
-    def __init__(self, out: Path, frozen: Path | None, device: str, clip: TinyClip, size: int) -> None:
-        super().__init__(out, frozen, device, clip, size)
+    def __init__(self, out: Path, world: _FrozenWorld, size: int) -> None:
+        super().__init__(out, world, size)
         rows = torch.arange(_MODEL_SCENES)
         self.image = Doubt.of(rows_of(self.tokens, rows, "cpu"))
         self.text = Doubt.of(torch.cat([self._text(part) for part in rows.split(250)]))
