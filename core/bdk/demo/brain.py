@@ -199,7 +199,7 @@ def simulate(
         images: pictures [B, S, S, 3], uint8.
         scenes: the scene of each picture.
         repeats: showings of each picture.
-        snr_scale: multiplies every voxel's ncsnr; 1 is NSD's usual range.
+        snr_scale: multiplies every voxel's ncsnr, whose median is .36 at 1.
         voxels: how many to simulate; None takes the subject's own number.
         seed: of tuning and noise.
 
