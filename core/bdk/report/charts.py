@@ -16,6 +16,8 @@ TOP, BOTTOM = 10.0, 26.0
 HEIGHT = 170.0
 NAMES = 146.0
 """Room for row labels in a chart of intervals."""
+LETTERS = 22
+"""As many of a row's label as fit that room."""
 PITCH = 22.0
 
 
@@ -143,7 +145,7 @@ def _ends(numbers: Sequence[float], column: Column) -> tuple[float, float]:
 def _dot(row: Row, cell: Cell, place: int, x) -> Dot:
     assert cell.value is not None
     ends = [None if end is None else x(end) for end in (cell.low, cell.high)]
-    label = row.label if len(row.label) <= 27 else row.label[:26] + "…"
+    label = row.label if len(row.label) <= LETTERS else row.label[: LETTERS - 1] + "…"
     y = TOP + PITCH * (place + 0.5)
     return Dot(label, y, x(cell.value), ends[0], ends[1], row.kind != "run", row.is_oracle)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bdk.report.cells import ALPHA, Column
-from bdk.report.comparisons import comparable, holm, per_stimulus, sign_flips
+from bdk.report.comparisons import Difference, comparable, holm, per_stimulus, sign_flips
 from bdk.report.records import Line
 from bdk.spec.claims import Claim
 
@@ -27,32 +27,19 @@ HOW_JUDGED = (
 
 
 @dataclass(frozen=True)
-class Test:
+class Test(Difference):
     """The claimed row against one rival in one metric.
 
+    ``difference`` above 0 speaks for the claim, whatever the metric's direction; Holm is over all tests of the claim.
+
     Args:
-        metric: key of the metric.
         than: name of the rival.
-        difference: mean over stimuli, in the metric's unit; above 0 speaks for the claim, whatever the metric's
-            direction.
-        low: lower end of its 95 % interval over stimuli.
-        high: upper end of it.
-        p_value: two-sided sign-flip test over stimuli, seeds averaged first.
-        p_adjusted: the same after Holm over all tests of the claim.
-        n: stimuli.
         seeds: seeds that both rows have.
         seeds_for: how many of them, alone, lean the claim's way.
         paper: the same difference between the paper's printed numbers; None if it prints none.
     """
 
-    metric: str
     than: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_adjusted: float
-    n: int
     seeds: int
     seeds_for: int
     paper: float | None = None
@@ -186,13 +173,13 @@ def _test(better: Line, rival: Line, column: Column, difference: np.ndarray, p: 
     leans = _by_seed(better, rival, column)
     return Test(
         column.metric,
-        rival.name,
         float(difference.mean()),
         ends.low,
         ends.high,
         p,
         q,
         len(difference),
+        rival.name,
         len(leans),
         sum(lean > 0 for lean in leans),
         _printed(better, rival, column),

@@ -16,30 +16,39 @@ CHUNK = 1000
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two rows on the same stimuli.
+class Difference:
+    """A paired difference between two rows in one metric.
 
     Args:
         metric: key of the metric.
-        first: name of a row.
-        second: name of a row further down.
-        difference: mean of first - second, in the metric's unit.
-        low: lower end of its 95 % interval.
+        difference: mean over stimuli, in the metric's unit.
+        low: lower end of its 95 % interval over stimuli.
         high: upper end of it.
-        p_value: two-sided sign-flip test.
-        p_adjusted: the same after Holm over all pairs of the metric.
+        p_value: two-sided sign-flip test over stimuli, seeds averaged first.
+        p_adjusted: the same after Holm over the tests that are read together.
         n: stimuli.
     """
 
     metric: str
-    first: str
-    second: str
     difference: float
     low: float
     high: float
     p_value: float
     p_adjusted: float
     n: int
+
+
+@dataclass(frozen=True)
+class Comparison(Difference):
+    """Two rows on the same stimuli, first - second; Holm over all pairs of the metric.
+
+    Args:
+        first: name of a row.
+        second: name of a row further down.
+    """
+
+    first: str
+    second: str
 
     def better(self, direction: str) -> str:
         """Name of the row that the test supports; empty if it supports neither."""
@@ -88,7 +97,7 @@ def _pairs(metric: str, numbers: Mapping[str, np.ndarray]) -> list[Comparison]:
     for (a, b), difference, p, q in zip(pairs, differences, p_values, adjusted, strict=True):
         ends = bootstrap_interval(difference)
         found.append(
-            Comparison(metric, a, b, float(difference.mean()), ends.low, ends.high, float(p), float(q), len(difference))
+            Comparison(metric, float(difference.mean()), ends.low, ends.high, float(p), float(q), len(difference), a, b)
         )
     return found
 

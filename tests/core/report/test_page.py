@@ -124,6 +124,8 @@ def test_the_page_opens_without_errors_or_requests_and_fits_its_window(browser, 
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
     broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
     assert opened.page.evaluate(broken) == 0
+    outside = "[...document.querySelectorAll('svg text')].filter(t => t.getBBox().x < 0).map(t => t.textContent)"
+    assert opened.page.evaluate(outside) == []
     opened.page.close()
 
 
