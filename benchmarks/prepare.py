@@ -1,6 +1,6 @@
 """Preparing one subject of NSD at its real size from synthetic files: peak memory and time.
 
-    python benchmarks/prepare.py FOLDER [--sessions 40] [--zscore session] [--trials single] [--keep]
+    python benchmarks/prepare.py FOLDER [--sessions 40] [--zscore session train] [--trials single] [--keep]
 
 Writes 40 sessions of 750 trials in NSD's hdf5 form (81 x 104 x 83 volumes of which only the 15,724 voxels of the mask
 hold numbers) and session 1 as NIfTI too, prepares them in a process of its own, and prints its peak resident memory,
@@ -71,12 +71,25 @@ def child(code: str) -> tuple[float, float]:
     return int(done.stdout.split()[-1]) / 1e6, time.monotonic() - start
 
 
+def prepare(given: argparse.Namespace, tree, out: Path, zscore: str) -> None:
+    """Prepare the tree in a process of its own and print what that took."""
+    code = (
+        "from pathlib import Path; from bdk.data.nsd.options import Options; from bdk.data.nsd.prepare import prepare\n"
+        f"prepare(Options(Path({str(tree.root)!r}), 1, Path({str(out)!r}), split='nsd{given.sessions}', "
+        f"zscore={zscore!r}, trials={given.trials!r}, captions=Path({str(tree.coco)!r})))"
+    )
+    memory, seconds = child(code)
+    size, trials = (out / "betas.npy").stat().st_size / 1e9, given.sessions * 750
+    print(f"{trials:,} trials x {VOXELS:,} voxels, {given.trials}, z-scored: {zscore}; {size:.2f} GB written")
+    print(f"peak memory {memory:.2f} GB (goal {GOAL}): {'met' if memory <= GOAL else 'NOT MET'}; {seconds:.0f} s")
+
+
 def main() -> None:
     """Write, prepare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sessions", type=int, default=40, choices=(37, 40))
-    parser.add_argument("--zscore", default="session")
+    parser.add_argument("--zscore", nargs="+", default=["session"], help="one preparation for each of these")
     parser.add_argument("--trials", default="single")
     parser.add_argument("--keep", action="store_true")
     given = parser.parse_args()
@@ -94,17 +107,9 @@ def main() -> None:
         "assert (one == two).all()"
     )
     print("both forms of session 1: {:.2f} GB at most, {:.0f} s, equal".format(*child(read)))
-    code = (
-        "from pathlib import Path; from bdk.data.nsd.options import Options; from bdk.data.nsd.prepare import prepare\n"
-        f"prepare(Options(Path({str(tree.root)!r}), 1, Path({str(out)!r}), split='nsd{given.sessions}', "
-        f"zscore={given.zscore!r}, trials={given.trials!r}, captions=Path({str(tree.coco)!r})))"
-    )
-    memory, seconds = child(code)
-    size = (out / "betas.npy").stat().st_size / 1e9
-    print(
-        f"{given.sessions * 750:,} trials x {VOXELS:,} voxels, {given.trials}, z-scored: {given.zscore}; {size:.2f} GB written"
-    )
-    print(f"peak memory {memory:.2f} GB (goal {GOAL}): {'met' if memory <= GOAL else 'NOT MET'}; {seconds:.0f} s")
+    for zscore in given.zscore:
+        prepare(given, tree, out, zscore)
+        shutil.rmtree(out)
     print(f"(writing the synthetic files: {written:.0f} s of one core)", file=sys.stderr)
     if not given.keep:
         shutil.rmtree(given.folder)

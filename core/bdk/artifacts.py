@@ -104,7 +104,8 @@ class Store:
         """
         artifact = self.get(key)
         if artifact is None:
-            raise ArtifactError(f"The {what} ({key[:12]}) is not in the store.", where=str(self.root))
+            mend = "Name the store that the run was made with (--store, BDK_STORE, or bdk.load(..., store=...))."
+            raise ArtifactError(f"The {what} ({key[:12]}) is not in the store.", where=str(self.root), mend=mend)
         return artifact
 
     def make(self, key: str, recipe: Mapping[str, Any], builder: Callable[[Path, Path], None]) -> tuple[Artifact, bool]:

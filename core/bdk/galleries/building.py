@@ -9,7 +9,6 @@ goes on where it was and ends with the same bytes. Pieces do not depend on each 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -33,7 +32,7 @@ from bdk.galleries.manifest import (
     read_manifest,
     write_manifest,
 )
-from bdk.galleries.shards import Map, Tell, prepare_shards, write_json
+from bdk.galleries.shards import Map, Tell, claim, prepare_shards
 from bdk.galleries.writing import describe_file
 
 WORK = "building"
@@ -139,15 +138,9 @@ def _finished(out: Path, identity: str) -> Manifest:
 def _open_work(out: Path, identity: str) -> Path:
     """The folder of the unfinished build; refuses one of other options."""
     work = out / WORK
-    marker = work / "build.json"
-    if marker.is_file() and json.loads(marker.read_text()) != identity:
-        raise DataError(
-            "The folder holds an unfinished build of other embeddings or options.",
-            where=str(work),
-            mend="Finish it with the same command, delete that folder, or choose another --out.",
-        )
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(marker, identity)
+    refusal = "The folder holds an unfinished build of other embeddings or options."
+    mend = "Finish it with the same command, delete that folder, or choose another --out."
+    claim(work, "build.json", identity, refusal, mend)
     return work
 
 

@@ -15,7 +15,7 @@ from bdk.canonical import digest
 from bdk.errors import DataError, PlanError
 from bdk.galleries.metadata import open_parquet, write_parquet
 from bdk.galleries.pictures import Missing, decode_picture
-from bdk.galleries.shards import write_json
+from bdk.galleries.shards import claim, write_json
 from bdk.registry import Registry
 from bdk.spaces import Space
 
@@ -126,15 +126,8 @@ def embed_folder(
 def _open_folder(out: Path, pairs: list[Pair], spaces: list[str]) -> None:
     """Refuse a folder that holds embeddings of other pictures, other captions or by another model."""
     files = [(str(pair.path.resolve()), *_state(pair.path), pair.caption) for pair in pairs]
-    marker, identity = out / "pictures.json", digest([files, spaces])
-    if marker.is_file() and json.loads(marker.read_text()) != identity:
-        raise DataError(
-            "The folder holds embeddings of other pictures or captions, or by another model.",
-            where=str(out),
-            mend="Delete that folder, or choose another --out.",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(marker, identity)
+    refusal = "The folder holds embeddings of other pictures or captions, or by another model."
+    claim(out, "pictures.json", digest([files, spaces]), refusal, "Delete that folder, or choose another --out.")
 
 
 def _state(path: Path) -> tuple[int, int]:

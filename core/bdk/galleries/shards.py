@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bdk.errors import DataError
 from bdk.galleries.layouts import Layout, ShardFiles
 from bdk.galleries.manifest import FileEntry
 from bdk.galleries.metadata import copy_parquet
@@ -62,3 +63,16 @@ def write_json(path: Path, value: Any) -> None:
     aside = path.with_name(path.name + ".new")
     aside.write_text(json.dumps(value, default=str))
     aside.replace(path)
+
+
+def claim(folder: Path, marker: str, identity: Any, refusal: str, mend: str) -> None:
+    """Make a folder this work's own by a small file that says what the work is.
+
+    Raises:
+        DataError: with ``refusal``; the folder holds another work.
+    """
+    path = folder / marker
+    if path.is_file() and json.loads(path.read_text()) != identity:
+        raise DataError(refusal, where=str(folder), mend=mend)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, identity)
