@@ -4,17 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= runs/demo
 
-.PHONY: demo test test-slow check format docs clean
+.PHONY: demo test check format docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bdk run --encoder mamba --fusion ram --retriever laion2b --out $(OUT)
 
+# all of them; what is marked slow (killed sweeps, clusters, wheels, whole combinations) is about two thirds of the time
 test: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
-
-# sweeps that are killed, clusters, wheels, whole combinations: tens of minutes
-test-slow: $(VENV)/.installed
-	$(BIN)/pytest -n 2 --dist loadfile -m slow
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # what a contributor runs before a commit: format, lint, types, import contracts, fast tests
 check: $(VENV)/.installed

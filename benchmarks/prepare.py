@@ -65,7 +65,8 @@ def write_nifti(tree, mask: np.ndarray, path: Path) -> None:
 
 def child(code: str) -> tuple[float, float]:
     """Peak resident memory in GB and seconds of a process that runs some code."""
-    ending = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    # not getrusage: its maximum begins with the size of the process that started this one
+    ending = "\nimport re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code + ending], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1]) / 1e6, time.monotonic() - start

@@ -45,7 +45,9 @@ class Rows:
         distinct, place = np.unique(np.asarray(ids, dtype=np.int64), return_inverse=True)
         owner = np.searchsorted(self._starts, distinct, side="right") - 1
         parts = [self.shard(int(s))[distinct[owner == s] - self._starts[s]] for s in np.unique(owner)]
-        return np.concatenate(parts)[place] if parts else np.empty((0, *self.shard(0).shape[1:]), self.shard(0).dtype)
+        if not parts:
+            return np.empty((0, *self.shard(0).shape[1:]), self.shard(0).dtype)
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts))[place]
 
     def blocks(self, rows: int = BLOCK) -> Iterator[tuple[int, np.ndarray]]:
         """(first id, rows) of consecutive blocks; no block spans two shards."""

@@ -16,8 +16,8 @@ _AT_ONCE = 1 << 20
 """Numbers gathered at once when candidates are scored again: 4 MB, so that they stay in the processor's cache."""
 
 
-def exact_scores(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows) -> Float[Tensor, "B M"]:
-    """Cosine of each key with the stored embeddings of its candidates; -inf where the id is -1.
+def exactly(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows, most: int) -> Neighbours:
+    """Candidates with the cosine of each key and their stored embeddings; -inf where the id is -1. No order.
 
     Summed in double precision, so that every backend gives the same score for the same item, and divided by the
     length of the stored row, which half precision leaves off 1 by about 1e-4.
@@ -26,28 +26,26 @@ def exact_scores(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Ro
         keys: unit length.
         ids: candidates of each key.
         stored: the gallery's embeddings.
+        most: of more candidates than these, the best by sums in single precision are kept.
     """
-    return _cosines(keys, ids, stored, np.float64)
-
-
-def shortlist(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows, m: int) -> Int[Tensor, "B m"]:
-    """The m best of many candidates by their stored embeddings, in single precision: what is worth exact scores."""
-    if ids.shape[1] <= m:
-        return ids
-    return ids.gather(1, _cosines(keys, ids, stored, np.float32).topk(m, dim=1).indices)
-
-
-def _cosines(keys: Float[Tensor, "B P"], ids: Int[Tensor, "B M"], stored: Rows, sum_in: type) -> Float[Tensor, "B M"]:
-    scores = torch.full(ids.shape, -torch.inf)
+    kept, scores = ids[:, :most].clone(), torch.full((len(ids), min(most, ids.shape[1])), -torch.inf)
     step = max(1, _AT_ONCE // max(1, ids.shape[1] * keys.shape[1]))
     for start in range(0, len(keys), step):
-        part = ids[start : start + step]
+        block = slice(start, start + step)
+        part, key = ids[block], keys[block].numpy()
         half = torch.from_numpy(stored.take(part.clamp(min=0).flatten().numpy()))
         rows = half.float().view(*part.shape, -1).numpy()
-        dots = np.einsum("bmp,bp->bm", rows, keys[start : start + step].numpy(), dtype=sum_in)
-        lengths = np.sqrt(np.einsum("bmp,bmp->bm", rows, rows, dtype=sum_in))
-        scores[start : start + step] = torch.from_numpy(dots / lengths).float().masked_fill(part < 0, -torch.inf)
-    return scores
+        if part.shape[1] > most:
+            place = _cosines(key, rows, part, np.float32).topk(most, dim=1).indices
+            part, rows = part.gather(1, place), rows[np.arange(len(part))[:, None], place.numpy()]
+        kept[block], scores[block] = part, _cosines(key, rows, part, np.float64)
+    return Neighbours(kept, scores)
+
+
+def _cosines(key: np.ndarray, rows: np.ndarray, ids: Int[Tensor, "B M"], sum_in: type) -> Float[Tensor, "B M"]:
+    dots = np.einsum("bmp,bp->bm", rows, key, dtype=sum_in)
+    lengths = np.sqrt(np.einsum("bmp,bmp->bm", rows, rows, dtype=sum_in))
+    return torch.from_numpy(dots / lengths).float().masked_fill(ids < 0, -torch.inf)
 
 
 def ordered(ids: Int[Tensor, "B M"], scores: Float[Tensor, "B M"]) -> Neighbours:

@@ -17,7 +17,7 @@ from bdk.galleries.configs import GalleryConfig
 from bdk.galleries.gallery import Gallery
 from bdk.galleries.items import Items, gather
 from bdk.galleries.pictures import Missing
-from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, shortlist, without, without_duplicates
+from bdk.galleries.ranking import best, check_keys, exactly, ordered, without, without_duplicates
 from bdk.galleries.recording import Recorder
 from bdk.galleries.sources import picture_source, token_cache
 from bdk.interfaces import Neighbours
@@ -156,8 +156,8 @@ class GalleryRetriever:
         kept = Neighbours(kept.ids.masked_fill(banned, -1), kept.scores.masked_fill(banned, -torch.inf))
         if self.gallery.has_embeddings(self.config.search_in) and getattr(self.config, "rerank", True):
             stored = self.gallery.embeddings(self.config.search_in)
-            ids = kept.ids if self.config.dedup else shortlist(keys, kept.ids, stored, k + _SLACK)
-            kept = Neighbours(ids, exact_scores(keys, ids, stored))
+            most = kept.ids.shape[1] if self.config.dedup else k + _SLACK
+            kept = exactly(keys, kept.ids, stored, most)
         kept = ordered(*kept)
         if not self.config.dedup:
             return kept

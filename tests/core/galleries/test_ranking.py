@@ -3,7 +3,7 @@ import pytest
 import torch
 from bdk.errors import ComponentError
 from bdk.galleries.gallery import Gallery
-from bdk.galleries.ranking import best, check_keys, exact_scores, ordered, without, without_duplicates
+from bdk.galleries.ranking import best, check_keys, exactly, ordered, without, without_duplicates
 from bdk.interfaces import Neighbours
 
 INF = float("inf")
@@ -17,12 +17,22 @@ def test_scores_are_cosines_in_double_precision(gallery_folder):
     stored = Gallery(gallery_folder()).embeddings()
     keys = torch.nn.functional.normalize(torch.randn(3, 16, generator=torch.Generator().manual_seed(0)), dim=1)
     ids = torch.tensor([[5, 299, -1], [0, 0, 7], [-1, -1, -1]])
-    scores = exact_scores(keys, ids, stored)
+    scores = exactly(keys, ids, stored, 3).scores
     for b in range(3):
         for m in range(3):
             row = stored.take(np.array([max(int(ids[b, m]), 0)]))[0].astype(np.float64)
             expected = -INF if ids[b, m] < 0 else float(keys[b].double().numpy() @ row / np.linalg.norm(row))
             assert scores[b, m] == pytest.approx(expected, abs=1e-7)
+
+
+def test_of_too_many_candidates_the_best_are_kept_with_their_exact_scores(gallery_folder):
+    stored = Gallery(gallery_folder()).embeddings()
+    keys = torch.nn.functional.normalize(torch.randn(4, 16, generator=torch.Generator().manual_seed(1)), dim=1)
+    ids = torch.stack([torch.randperm(200, generator=torch.Generator().manual_seed(row))[:40] for row in range(4)])
+    ids[2, 5:] = -1
+    whole, kept = ordered(*exactly(keys, ids, stored, 40)), ordered(*exactly(keys, ids, stored, 7))
+    assert kept.ids.tolist() == whole.ids[:, :7].tolist()
+    assert torch.equal(kept.scores, whole.scores[:, :7])
 
 
 def test_order_is_by_score_then_id_with_absent_ones_last():
