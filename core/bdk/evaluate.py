@@ -117,14 +117,9 @@ def evaluate(
     scores = score_images(paired.stimuli, paired.reconstructions, **options)
     scores = {name: score.stamped(*stamps) for name, score in scores.items()}
     facts = _stamps(paired, reconstructions, stimuli, preset, stamps)
-    baselines = {CHANCE: chance_row(scores)}
-    if known is None:
-        baselines[MEAN_OF_STIMULI] = score_images(paired.stimuli, _blank(paired.stimuli, paired), **options)
-    else:
-        baselines[MEAN_OF_TRAINING] = score_images(paired.stimuli, _blank(known, paired), **options)
-        nearest = chosen(known, nearest_to_made(paired, known))
-        baselines[NEAREST_TO_MADE] = score_images(paired.stimuli, nearest, **options)
+    if known is not None:
         facts["training"] = _audit(paired.stimuli, known).summary()
+    baselines = {CHANCE: chance_row(scores), **_baselines(paired, known, options)}
     return Evaluation(scores, baselines, facts, paired)
 
 
@@ -171,6 +166,18 @@ def _networks(networks: str | NetworkSet, device: str) -> NetworkSet:
     if networks not in ("published", "demo"):
         raise SpecError(f"There is no set of networks {networks!r}.", mend="Use published or demo.")
     return NetworkSet.demo(device) if networks == "demo" else NetworkSet.from_manifest(device=device)
+
+
+def _baselines(paired: Paired, training: Pictures | None, options: dict[str, Any]) -> dict[str, dict[str, Score]]:
+    """Scores of pictures that need no brain: a mean image and, with training stimuli, the one nearest to each."""
+
+    def of(pictures: Pictures | Repeated) -> dict[str, Score]:
+        return score_images(paired.stimuli, pictures, **options)
+
+    if training is None:
+        return {MEAN_OF_STIMULI: of(_blank(paired.stimuli, paired))}
+    nearest = chosen(training, nearest_to_made(paired, training))
+    return {MEAN_OF_TRAINING: of(_blank(training, paired)), NEAREST_TO_MADE: of(nearest)}
 
 
 def _blank(source: Pictures, paired: Paired) -> Repeated:
