@@ -10,6 +10,8 @@ from typing import Any
 from bdk.facts import AXES
 from bdk.registry import OWN
 
+UNBROKEN = "\N{NO-BREAK SPACE}"
+"""Where a line must not end; printed as a space."""
 HEADINGS = {"datasets": "data sets", "fusion": "fusion modules", "specs": "bundled specs"}
 
 
@@ -25,7 +27,7 @@ def listing(sections: Mapping[str, Iterable[Mapping[str, Any]]]) -> str:
 
 def _remarks(row: Mapping[str, Any]) -> str:
     foreign = row["distribution"] and not row["distribution"].startswith(f"{OWN} ")
-    found = [f"[{row['distribution']}]"] if foreign else []
+    found = [f"[{row['distribution'].replace(' ', UNBROKEN)}]"] if foreign else []
     found += [f"[needs {line}]" for line in row.get("missing", ())]
     return "".join(f"  {remark}" for remark in found)
 
@@ -42,7 +44,7 @@ def columns(rows: Iterable[tuple[str, str]], indent: str = "  ") -> str:
             lines.append(f"{indent}{first}")
             first = ""
         lines += [f"{indent}{first if n == 0 else '':<{left}}{line}".rstrip() for n, line in enumerate(wrapped)]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(UNBROKEN, " ")
 
 
 def _width() -> int:

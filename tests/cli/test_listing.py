@@ -12,7 +12,7 @@ from bdk.components import FAMILIES
 from bdk.discovery import HEAVY
 from bdk.errors import BdkError
 from bdk.testing.installing import install
-from bdk_cli import completion
+from bdk_cli import completion, texts
 from bdk_cli.main import app
 from typer.testing import CliRunner
 
@@ -225,3 +225,10 @@ def test_a_docstring_is_read_without_importing_its_module():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["Divide", "False"]
+
+
+@pytest.mark.parametrize("width", range(60, 130))
+def test_no_line_ends_within_the_name_and_version_of_a_package(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = {"name": "mine", "summary": "one line about a part " * 3, "distribution": "bdk-mine 0.1.0"}
+    assert "[bdk-mine 0.1.0]" in texts.listing({"encoder": [row]})
