@@ -140,7 +140,7 @@ def indexed(root: Path, kind: str, entry: IndexEntry, rows: int) -> dict[str, Co
 
         return run
 
-    for nprobe in sorted({entry.nlist // share for share in (128, 64, 32, 16)}):
+    for nprobe in sorted({entry.nlist // share for share in (128, 96, 64, 32, 16)}):
         read = each * rows * nprobe / entry.nlist + 4 * DIM * entry.nlist
         label = f"{kind}, {nprobe} of {entry.nlist:,} lists"
         found[f"bdk {label}"] = Competitor(visiting(nprobe, raw=False), each, read)

@@ -28,8 +28,8 @@ class FaissConfig(GalleryConfig):
     ef_search: int = Field(0, ge=0)
     """Candidates an HNSW index keeps; 0 takes the index's own value."""
     oversample: int = Field(0, ge=0)
-    """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings; 0 takes 2 for
-    8-bit codes, which are nearly exact, and 8 for product quantisation."""
+    """Candidates per neighbour asked of a lossy index, before exact ranking by the stored embeddings; 0 takes 1 for
+    8-bit codes, whose errors the eight candidates beyond k make good, and 8 for product quantisation."""
     rerank: bool = True
     """Whether candidates are ranked again with the stored embeddings. A gallery without any cannot, and says so."""
     io_flags: tuple[Literal["mmap", "read-only", "ondisk-same-dir"], ...] = ()

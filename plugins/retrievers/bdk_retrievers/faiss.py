@@ -68,7 +68,7 @@ class IndexSearch:
         self._set("nprobe", nprobe)
         self._set("efSearch", config.ef_search)
         self.exact_after = gallery.has_embeddings(config.search_in) and config.rerank
-        coarse = 2 if "ScalarQuantizer" in self.facts["kind"] else 8
+        coarse = 1 if "ScalarQuantizer" in self.facts["kind"] else 8
         self.oversample = (config.oversample or coarse) if self.facts["lossy"] and self.exact_after else 1
         self.index = self._on_device(self.opened.index)
         self.label = f"faiss {self.facts['kind']}" + (f", nprobe {nprobe}" if nprobe else "")
