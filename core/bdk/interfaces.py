@@ -4,7 +4,8 @@ Axes: B stimuli, V voxels of the ROI, T tokens, D numbers per token, S samples p
 P numbers of a pooled key, E excluded ids, H and W pixels.
 
 Randomness comes from the generator alone; a run gives the same one to batch after batch, so what all stimuli share
-is drawn from its seed (`bdk.objectives.randomness.restarted`), not from its state. Nothing writes its inputs. Rows of a batch never mix.
+is drawn from its seed (`bdk.objectives.randomness.restarted`), not from its state. Nothing writes its inputs. Rows of a
+batch never mix.
 """
 
 from __future__ import annotations
